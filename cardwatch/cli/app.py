@@ -1,0 +1,77 @@
+"""The command line, put together.
+
+Heavy modules are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import cardwatch
+from cardwatch.cli import configuration, data, database, lists, runs
+from cardwatch.cli.process import guarded
+
+app = typer.Typer(
+    name="cardwatch",
+    help="A weekly list of the card customers whose spending does not look like itself.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        typer.echo(f"cardwatch {cardwatch.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Find the card customers whose week does not look like itself, and say why."""
+
+
+for command in (
+    runs.run,
+    runs.backfill,
+    data.validate,
+    data.weeks,
+    lists.explain,
+    lists.compare,
+    runs.reproduce,
+    database.publish,
+    configuration.doctor,
+    data.sample,
+):
+    app.command()(command)
+
+config_app = typer.Typer(help="Show, check and describe the configuration.", no_args_is_help=True)
+for each in (configuration.show, configuration.schema, configuration.check):
+    config_app.command()(each)
+app.add_typer(config_app, name="config")
+
+database_app = typer.Typer(
+    help="Prepare and check the database that results go to.", no_args_is_help=True
+)
+for one in (database.upgrade, database.check):
+    database_app.command()(one)
+app.add_typer(database_app, name="db")
+
+
+def main() -> None:
+    """Run the command line; the entry point ``cardwatch``."""
+    guarded(app)
+
+
+def run_main() -> None:
+    """Run ``cardwatch run``; the entry point ``main.py``."""
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command(help=runs.run.__doc__)(runs.run)
+    guarded(alone)

@@ -1,0 +1,67 @@
+"""Opening a session for a command: its week, its progress display, its log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TextIO
+
+from cardwatch import console
+from cardwatch.config import Config
+from cardwatch.pipeline import STEPS
+from cardwatch.publish.base import Sink
+from cardwatch.publish.lock import reading
+from cardwatch.session import Choice, Session, choose_week, open_session
+from cardwatch.sources.base import Source
+from cardwatch.week import ReportingWeek
+
+
+@contextmanager
+def command_session(config: Config, title: str, choose: Choice | None = None) -> Iterator[Session]:
+    """Open a session that shows progress on a terminal and log lines elsewhere."""
+    console.use_width()
+    with console.progress(STEPS, title) as observer:
+        quiet = observer is not None and config.logging.level != "DEBUG"
+        with (
+            _log_stream(quiet) as stream,
+            open_session(config, choose, observer=observer, stream=stream) as session,
+        ):
+            yield session
+
+
+def wanted_week(config: Config, text: str | None, allow_partial: bool) -> Choice:
+    """Return what chooses the week of a command; the last complete one is said aloud."""
+
+    def choose(source: Source, today: date) -> ReportingWeek:
+        week = choose_week(text, source, today, config, allow_partial)
+        if text is None or text.strip().lower() == "last":
+            numbering = config.reporting_week.numbering
+            console.err.print(f"The last complete week is {week.display(numbering)}")
+        return week
+
+    return choose
+
+
+@contextmanager
+def held(sinks: Sequence[Sink], config: Config, dry_run: bool) -> Iterator[None]:
+    """Hold every place that results go to for the whole run; a dry run only reads the folder."""
+    with ExitStack() as places:
+        if dry_run:
+            places.enter_context(reading(config.output.directory))
+        for sink in () if dry_run else sinks:
+            for sentence in places.enter_context(sink.hold()):
+                console.err.print(sentence, markup=False)
+        yield
+
+
+@contextmanager
+def _log_stream(quiet: bool) -> Iterator[TextIO | None]:
+    """On a terminal the progress display stands in for the log lines; the log file has them."""
+    if not quiet:
+        yield None
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as stream:
+        yield stream

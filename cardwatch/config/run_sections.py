@@ -1,0 +1,162 @@
+"""The settings of what a run writes, logs, uses and tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from cardwatch.config.data_sections import SslMode
+from cardwatch.config.section import Section, SettingPath, setting
+from cardwatch.config.values import as_level, is_size
+
+Size = Annotated[str, AfterValidator(is_size)]
+
+
+class OutputDatabaseConfig(Section):
+    """The database that the results are written to as well, where Power BI reads them."""
+
+    enabled: bool = setting(
+        False, "Whether results are written to a PostgreSQL database, after the files."
+    )
+    connection_string: SecretStr | None = setting(
+        None,
+        "Its URL, postgresql://user:password@host:port/name. Never shown. Where it is not set, the"
+        " results go to the database of data_source.connection_string.",
+        unit="URL",
+        variable="OUTPUT_DB_CONNECTION_STRING",
+    )
+    schema_name: str = setting(
+        "public",
+        "The schema of the tables and views.",
+        unit="schema name",
+        alias="schema",
+        min_length=1,
+        max_length=63,
+    )
+    scores: bool = setting(
+        False, "Whether the scores of all customers are written, not only the list."
+    )
+    sslmode: SslMode | None = setting(
+        None,
+        "Encryption, and whose certificate is accepted; as data_source.sslmode, and the same where"
+        " the results go to the same database.",
+        variable="OUTPUT_DB_SSLMODE",
+    )
+    connect_timeout_seconds: float = setting(
+        10.0, "How long the server may take to answer.", unit="seconds", gt=0, le=3_600
+    )
+    statement_timeout_seconds: float = setting(
+        300.0,
+        "How long one statement may take; 0 is without limit.",
+        unit="seconds",
+        ge=0,
+        le=86_400,
+    )
+    attempts: int = setting(
+        4,
+        "How often writing is tried where a fault may pass by itself. A week is written whole or"
+        " not at all.",
+        unit="attempts",
+        ge=1,
+        le=100,
+    )
+
+
+class OutputConfig(Section):
+    """What is written, where, and how long it stays."""
+
+    directory: SettingPath = setting(
+        Path("outputs"),
+        "The folder of the lists, scores and run manifests.",
+        unit="path",
+        variable="OUTPUT_DIR",
+    )
+    format: Literal["csv", "json", "both"] = setting(
+        "both",
+        "How the list is written; scores and manifest are always written. With"
+        " output.database.enabled the list is written as JSON too.",
+    )
+    keep_weeks: int = setting(
+        13, "The newest weeks stay; older ones are packed into archive/.", unit="weeks", ge=1
+    )
+    retention_days: int = setting(
+        90, "A packed week is deleted this long after it was packed.", unit="days", ge=0
+    )
+    lock_timeout_seconds: float = setting(
+        60.0,
+        "How long a run waits for another one in the same folder before it gives up.",
+        unit="seconds",
+        ge=0,
+        le=86_400,
+    )
+    database: OutputDatabaseConfig = OutputDatabaseConfig()
+
+
+class LoggingConfig(Section):
+    """What is logged, to standard error and to a file."""
+
+    level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(as_level)
+    ] = setting("INFO", "The least serious messages that are logged.", variable="LOG_LEVEL")
+    file: SettingPath | None = setting(
+        Path("logs/app.log"),
+        "The log file; null logs to standard error alone.",
+        unit="path",
+    )
+    max_size_mb: int = setting(
+        100, "The file is rotated before it grows larger.", unit="megabytes (1,000,000 bytes)", ge=1
+    )
+    backup_count: int = setting(10, "Rotated files that are kept.", unit="files", ge=1, le=10_000)
+    format: Literal["text", "json"] = setting(
+        "text", "Lines for people, or one JSON object per line for machines."
+    )
+
+
+class EngineConfig(Section):
+    """What the analytic engine may use; changes no result."""
+
+    memory_limit: Size = setting(
+        "800MB", "Memory of the engine; what does not fit is spilled to disk.", unit="size"
+    )
+    threads: int | None = setting(
+        None, "Worker threads; null uses every core.", unit="threads", ge=1, le=1024
+    )
+    temp_directory: SettingPath | None = setting(
+        None,
+        "The folder in which spill files are made; null uses the system's temporary folder.",
+        unit="path",
+    )
+    max_temp_directory_size: Size = setting(
+        "50GB", "How much may be spilled before the run stops.", unit="size"
+    )
+
+
+class MonitoringConfig(Section):
+    """Whether runs are watched, and from which severity someone is told."""
+
+    enabled: bool = setting(False, "Whether runs are monitored.", variable="ENABLE_MONITORING")
+    alert_threshold: Literal["info", "warn", "critical"] = setting(
+        "warn", "The least serious finding that is sent as an alert.", variable="ALERT_THRESHOLD"
+    )
+
+
+class NotifyConfig(Section):
+    """The mail server and the chat channel that carry messages."""
+
+    smtp_server: str = setting(
+        "", "The mail server; empty sends no mail.", unit="host name", variable="SMTP_SERVER"
+    )
+    smtp_port: int = setting(
+        587, "The mail server's port.", unit="port", variable="SMTP_PORT", ge=1, le=65_535
+    )
+    smtp_user: str = setting(
+        "", "The account that sends mail, and its address.", variable="SMTP_USER"
+    )
+    smtp_password: SecretStr | None = setting(
+        None, "That account's password. Never shown.", variable="SMTP_PASSWORD"
+    )
+    slack_webhook_url: SecretStr | None = setting(
+        None, "The Slack webhook. Never shown.", unit="URL", variable="SLACK_WEBHOOK_URL"
+    )

@@ -1,0 +1,1 @@
+"""Databases: where they are, how they are connected to, and what their errors mean."""

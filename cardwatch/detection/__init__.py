@@ -1,0 +1,1 @@
+"""Detectors: from features to one score per customer."""

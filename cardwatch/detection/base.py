@@ -1,0 +1,48 @@
+"""What a detector is. A higher score is more anomalous: said here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from cardwatch.engine import Engine
+from cardwatch.schema import Attribution, FeatureTable, Scored
+
+
+class Detector(Protocol):
+    """Scores every customer of a feature table, and says which features made a score.
+
+    ``anomaly_score`` lies in [0, 1]; **higher is more anomalous**. ``surprise_total`` rises with it
+    and is the sum of the contributions of the feature families, so that reasons add up to it.
+    """
+
+    name: str
+
+    def fit_score(self, engine: Engine, table: FeatureTable) -> Scored:
+        """Fit, and write the engine's table ``score``: one row per customer of ``feature``.
+
+        The same rows give the same bytes in any row order and on any number of threads.
+
+        Raises
+        ------
+        ModelError
+            If the table has no customer or no usable feature.
+        """
+        ...
+
+    def attribute(
+        self, engine: Engine, scored: Scored, keys: Sequence[int]
+    ) -> Mapping[int, tuple[Attribution, ...]]:
+        """Return each customer's attributions, one per family that contributed, largest first.
+
+        They add up to ``surprise_total``. Families in which no feature speaks come last.
+        """
+        ...
+
+
+def create_score_table(engine: Engine, families: Sequence[str]) -> None:
+    """Create the empty table ``score``, as `cardwatch.schema` describes it."""
+    names = ["anomaly_score", "surprise_total"]
+    for family in families:
+        names += [f"{family}_surprise", f"{family}_contribution"]
+    engine.create("score", {"customer_key": "INTEGER"} | dict.fromkeys(names, "DOUBLE"))

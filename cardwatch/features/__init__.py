@@ -1,0 +1,1 @@
+"""One row per customer, one column per catalogued feature."""

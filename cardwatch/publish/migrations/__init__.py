@@ -1,0 +1,1 @@
+"""The migrations of the database: each module adds one expansion, and never takes anything away."""

@@ -1,0 +1,1 @@
+"""What a run has to say, as numbers and words; rendering is separate."""

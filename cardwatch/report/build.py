@@ -1,0 +1,114 @@
+"""What a run has to say, as numbers and words: the one thing every sink renders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Literal
+
+from cardwatch.engine import Engine
+from cardwatch.errors import CardwatchError
+from cardwatch.schema import (
+    Attribution,
+    Checked,
+    Coverage,
+    CustomerFacts,
+    FeatureTable,
+    ListedCustomer,
+    Ranking,
+    Reason,
+    RiskCategory,
+    Scored,
+    Signal,
+    WeekReport,
+)
+
+
+def standings(engine: Engine, keys: Sequence[int]) -> dict[int, Mapping[str, Any]]:
+    """Return the place, score and totals of these customers, by key."""
+    rows = engine.rows(
+        "SELECT c.customer_key, c.customer_id, r.anomaly_score, r.anomaly_rank, r.spend_cents, "
+        "r.transaction_count, r.history_weeks, r.surprise_total FROM ranked AS r "
+        "INNER JOIN customer AS c ON c.customer_key = r.customer_key "
+        "WHERE r.customer_key IN (SELECT unnest($keys))",
+        keys=list(keys),
+    )
+    return {row["customer_key"]: row for row in rows}
+
+
+def listed_customer(
+    standing: Mapping[str, Any],
+    facts: CustomerFacts,
+    attributions: Sequence[Attribution],
+    reasons: tuple[Reason, ...],
+    category: RiskCategory,
+    signal: tuple[Signal, str],
+) -> ListedCustomer:
+    """Put one row of the list together from `standings`; amounts are exact sums of cents."""
+    top = facts.categories[0] if facts.categories else None
+    return ListedCustomer(
+        customer_id=standing["customer_id"],
+        anomaly_score=standing["anomaly_score"],
+        anomaly_rank=standing["anomaly_rank"],
+        risk_category=category,
+        total_spend=_money(standing["spend_cents"]),
+        transaction_count=standing["transaction_count"],
+        mcc_diversity=len(facts.categories),
+        top_mcc=top.mcc if top else "",
+        top_mcc_spend=_money(round(top.spend * 100)) if top else Decimal("0.00"),
+        signal=signal[0],
+        signal_rule=signal[1],
+        history_weeks=standing["history_weeks"],
+        surprise_total=standing["surprise_total"],
+        reasons=reasons,
+        contributions={part.family: part.contribution for part in attributions},
+        facts=facts,
+    )
+
+
+def build_report(
+    ranking: Ranking,
+    checked: Checked,
+    table: FeatureTable,
+    scored: Scored,
+    notes: Sequence[str],
+    numbering: Literal["guide", "iso"],
+) -> WeekReport:
+    """Collect a run's list, coverage and remarks; `notes` come before those of the steps."""
+    return WeekReport(
+        week=ranking.week,
+        ranking=ranking,
+        coverage=_covered(checked.coverage, table),
+        findings=checked.findings,
+        notes=(*notes, *checked.warnings, *table.notes),
+        detector=scored.detector,
+        families=scored.families,
+        numbering=numbering,
+    )
+
+
+def _covered(coverage: Coverage, table: FeatureTable) -> Coverage:
+    """Fill in who was scored; what is left over is named, never dropped."""
+    scored = table.rows_with_spend + table.rows_absent
+    named = dict(coverage.customers_unscored)
+    rest = coverage.customers_in - scored - sum(named.values())
+    if rest < 0:
+        raise CardwatchError(
+            "More customers were scored than were delivered",
+            where=f"week {table.week.label}",
+            observed=f"{scored} scored",
+            expected=f"at most {coverage.customers_in}",
+        )
+    if rest:
+        named["no transaction in the window"] = rest
+    return replace(
+        coverage,
+        customers_scored=scored,
+        customers_absent=table.rows_absent,
+        customers_unscored=named,
+    )
+
+
+def _money(cents: int) -> Decimal:
+    return Decimal(cents) / 100

@@ -1,0 +1,90 @@
+"""Column names, units and the small objects that the steps of a run hand each other.
+
+Amounts are in the portfolio's account currency. Inside the engine money is whole cents (BIGINT), so
+that sums are exact in any order; at the edges it is DECIMAL with two digits.
+
+Tables in the engine, each made by one step and read by later ones:
+
+``customer`` (contract)
+    ``customer_key INTEGER`` 0, 1, 2, … in the order of ``customer_id VARCHAR``: every customer with
+    an accepted row in the window.
+``cell`` (contract)
+    ``customer_key INTEGER, week_index TINYINT, mcc SMALLINT, spend_cents BIGINT, transaction_count
+    INTEGER``: one accepted row per customer, week and merchant category, in that order.
+    ``week_index`` counts from 0, the oldest reference week, to H, the scored week (H reference
+    weeks were asked for). Spend is net of refunds and may be negative.
+``quarantine`` (contract)
+    ``reason VARCHAR, week_value VARCHAR, customer_id VARCHAR, mcc VARCHAR, amount VARCHAR,
+    transaction_count VARCHAR, detail VARCHAR, source VARCHAR, row_copies BIGINT``: what was set
+    aside, as delivered, with anything that looks like a card number masked.
+``feature`` (features)
+    ``customer_key INTEGER, has_rows BOOLEAN, history_weeks TINYINT`` and one DOUBLE per catalogued
+    feature (NULL where it does not apply), in the order of customer_key.
+``score`` (detection)
+    ``customer_key INTEGER, anomaly_score DOUBLE, surprise_total DOUBLE`` and two DOUBLE per family:
+    ``<family>_surprise``, what it says alone, and ``<family>_contribution``, its part of
+    surprise_total; the contributions add up to it.
+``ranked`` (ranking)
+    ``customer_key INTEGER, anomaly_rank BIGINT, anomaly_score DOUBLE, surprise_total DOUBLE,
+    transaction_count INTEGER, history_weeks TINYINT`` and ``<family>_surprise`` per family.
+"""
+
+from cardwatch.schema.delivered import (
+    TRANSACTION_COLUMNS,
+    TRANSACTION_OPTIONAL,
+    WEEKLY_COLUMNS,
+    WEEKLY_OPTIONAL,
+    Checked,
+    Coverage,
+    Delivery,
+    QuarantineCount,
+    Shape,
+    WeekSummary,
+)
+from cardwatch.schema.listed import (
+    RISK_CATEGORIES,
+    ListedCustomer,
+    Ranking,
+    Reason,
+    Receipt,
+    RiskCategory,
+    Signal,
+    Thresholds,
+    WeekReport,
+)
+from cardwatch.schema.scored import (
+    Attribution,
+    CategoryFacts,
+    CustomerFacts,
+    Feature,
+    FeatureTable,
+    Scored,
+)
+
+__all__ = [
+    "RISK_CATEGORIES",
+    "TRANSACTION_COLUMNS",
+    "TRANSACTION_OPTIONAL",
+    "WEEKLY_COLUMNS",
+    "WEEKLY_OPTIONAL",
+    "Attribution",
+    "CategoryFacts",
+    "Checked",
+    "Coverage",
+    "CustomerFacts",
+    "Delivery",
+    "Feature",
+    "FeatureTable",
+    "ListedCustomer",
+    "QuarantineCount",
+    "Ranking",
+    "Reason",
+    "Receipt",
+    "RiskCategory",
+    "Scored",
+    "Shape",
+    "Signal",
+    "Thresholds",
+    "WeekReport",
+    "WeekSummary",
+]

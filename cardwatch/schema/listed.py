@@ -1,0 +1,117 @@
+"""The list, its reasons, and what is told of a run: what every sink renders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from cardwatch.schema.delivered import Coverage, QuarantineCount
+from cardwatch.schema.scored import CustomerFacts
+from cardwatch.week import ReportingWeek
+
+Signal = Literal["opportunity", "concern"]
+RiskCategory = Literal["critical", "high", "medium", "low"]
+
+RISK_CATEGORIES: tuple[RiskCategory, ...] = ("critical", "high", "medium", "low")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason why a customer is listed, as a machine and as a person would say it.
+
+    Attributes
+    ----------
+    code : str
+        The reason code, for example ``NEW_MERCHANT_CATEGORY``.
+    value, usual : float or None
+        Observed and usual, in `unit`; `usual_basis` says whose usual it is (``own median``,
+        ``peer median``, ``category norm``).
+    contribution : float
+        This reason's share of the customer's surprise_total, in the same unit.
+    """
+
+    code: str
+    family: str
+    feature: str
+    value: float
+    usual: float | None
+    usual_basis: str
+    unit: str
+    contribution: float
+    sentence: str
+    mcc: str | None = None
+
+
+@dataclass(frozen=True)
+class ListedCustomer:
+    """One row of the list, and the facts that its reasons were made of."""
+
+    customer_id: str
+    anomaly_score: float
+    anomaly_rank: int
+    risk_category: RiskCategory
+    total_spend: Decimal
+    transaction_count: int
+    mcc_diversity: int
+    top_mcc: str
+    top_mcc_spend: Decimal
+    signal: Signal
+    signal_rule: str
+    history_weeks: int
+    surprise_total: float
+    reasons: tuple[Reason, ...]
+    contributions: Mapping[str, float]
+    """Every family's contribution; they add up to surprise_total. `reasons` are the largest."""
+    facts: CustomerFacts
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The scores from which a customer is medium (flagged), high or critical, and their origin."""
+
+    critical: float
+    high: float
+    medium: float
+    source: str
+    weeks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The list, and what was decided about those who are not on it."""
+
+    week: ReportingWeek
+    listed: tuple[ListedCustomer, ...]
+    thresholds: Thresholds
+    categories: Mapping[str, int]
+    flagged: int
+    left_out_by_policy: Mapping[str, int]
+    score_quantiles: Mapping[str, float]
+    """Quantiles of this week's scores, by probability as text, recorded for the weeks to come."""
+
+
+@dataclass(frozen=True)
+class WeekReport:
+    """Numbers and words of one run; every sink renders this and nothing else."""
+
+    week: ReportingWeek
+    ranking: Ranking
+    coverage: Coverage
+    findings: tuple[QuarantineCount, ...]
+    notes: tuple[str, ...]
+    detector: str
+    families: tuple[str, ...]
+    numbering: Literal["guide", "iso"] = "guide"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What one sink wrote: names and sizes, for the person and the manifest."""
+
+    sink: str
+    written: tuple[str, ...]
+    digests: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """Sentences about what else the sink did or could not do, for example packing old weeks."""

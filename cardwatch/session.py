@@ -1,0 +1,211 @@
+"""One invocation: the clock, the run id, the log and the objects of a run, opened and closed."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from time import perf_counter
+from typing import TextIO
+from zoneinfo import ZoneInfo
+
+from cardwatch.config import Config, config_hash, public_dict, secret_values
+from cardwatch.engine import Engine
+from cardwatch.errors import CardwatchError, WeekNotAvailableError
+from cardwatch.logs import FILE_ONLY, LOGGER, setup_logging
+from cardwatch.manifest import RunManifest, installed_versions, record_run
+from cardwatch.pipeline import SCORE_VERSION, Parts, RunResult
+from cardwatch.sources.base import Source
+from cardwatch.week import ReportingWeek
+from cardwatch.wiring import open_engine, open_parts, open_source
+
+Observer = Callable[[str, float | None], None]
+"""Told a step's name when it begins (None), and again with its seconds when it ends."""
+
+Choice = Callable[[Source, date], ReportingWeek]
+"""Chooses the week of a command, given the source and today in the portfolio's time zone."""
+
+
+@dataclass
+class StepTimer:
+    """Measures the steps of a run, logs each, and tells an observer."""
+
+    observer: Observer = lambda name, seconds: None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Measure one step."""
+        self.observer(name, None)
+        begun = perf_counter()
+        yield
+        self.seconds[name] = round(perf_counter() - begun, 3)
+        logging.getLogger(LOGGER).info("step %s took %.2f s", name, self.seconds[name])
+        self.observer(name, self.seconds[name])
+
+
+@dataclass(frozen=True)
+class Session:
+    """What one command works with; `today` is the day in the portfolio's time zone."""
+
+    config: Config
+    run_id: str
+    started_at: datetime
+    today: date
+    engine: Engine
+    source: Source
+    timer: StepTimer
+    week: ReportingWeek | None = None
+
+    @property
+    def chosen(self) -> ReportingWeek:
+        """The week this command is about; only for commands that are about one."""
+        if self.week is None:
+            raise LookupError("this session was opened without a week")
+        return self.week
+
+    def parts(self) -> Parts:
+        """Return the objects of a run."""
+        return open_parts(self.config, self.engine, self.source, self.timer)
+
+    def manifest(self, result: RunResult) -> RunManifest:
+        """Return the record of a scored week, ready for the sinks."""
+        return record_run(
+            result.report,
+            result.checked,
+            result.scored,
+            run_id=self.run_id,
+            environment=self.config.environment,
+            started_at=self.started_at,
+            finished_at=datetime.now(UTC),
+            seconds=self.timer.seconds,
+            configuration=public_dict(self.config),
+            configuration_hash=config_hash(self.config),
+            seed=self.config.model.random_state,
+            versions=installed_versions(),
+            score_version=SCORE_VERSION,
+            history=result.history_used,
+            warnings=(*result.report.notes, *result.warnings),
+        )
+
+
+@contextmanager
+def open_session(
+    config: Config,
+    choose: Choice | None = None,
+    *,
+    observer: Observer | None = None,
+    stream: TextIO | None = None,
+) -> Iterator[Session]:
+    """Open the engine, the source and the log of one command, and close them again.
+
+    Parameters
+    ----------
+    choose : callable, optional
+        See `Choice`; each line of the log then carries the week's label.
+    observer : callable, optional
+        See `Observer`.
+    stream : typing.TextIO, optional
+        Where log lines for people go; standard error if left out.
+    """
+    started_at = datetime.now(UTC)
+    today = day_of(started_at, config)
+    run_id = f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    timer = StepTimer(observer) if observer else StepTimer()
+    with ExitStack() as opened:
+        with command_log(config, run_id, stream=stream):
+            engine = opened.enter_context(open_engine(config))
+            source = open_source(config, engine)
+            week = choose(source, today) if choose else None
+        with command_log(config, run_id, week.label if week else "-", stream):
+            yield Session(config, run_id, started_at, today, engine, source, timer, week)
+
+
+@contextmanager
+def command_log(
+    config: Config, run_id: str = "-", label: str = "-", stream: TextIO | None = None
+) -> Iterator[None]:
+    """Log what happens inside, an error that ends it included; the command line says that one."""
+    hidden, told = secret_values(config), {FILE_ONLY: True}
+    with setup_logging(config.logging, run_id, label, secrets=hidden, stream=stream) as logger:
+        try:
+            yield
+        except CardwatchError as error:
+            logger.error("%s: %s", type(error).__name__, error.message, extra=told)
+            raise
+        except Exception as error:
+            logger.error("unexpected %s", type(error).__name__, extra=told)
+            raise
+
+
+def day_of(moment: datetime, config: Config) -> date:
+    """Return the day of a moment in the portfolio's time zone."""
+    return moment.astimezone(ZoneInfo(config.portfolio.timezone)).date()
+
+
+def choose_week(
+    wanted: str | None, source: Source, session_day: date, config: Config, allow_partial: bool
+) -> ReportingWeek:
+    """Return the week to score: the wanted one, or the last complete one in the source.
+
+    Parameters
+    ----------
+    wanted : str or None
+        A label, a date, ``last``, or None for ``last``. A bare label is the guide's, like those
+        in file names, whatever the numbering of the source.
+    session_day : datetime.date
+        Today, in the portfolio's time zone.
+
+    Raises
+    ------
+    WeekNotAvailableError
+        If the week is not over (unless `allow_partial`), or nothing complete is in the source.
+    """
+    if wanted is None or wanted.strip().lower() == "last":
+        complete = last_complete(source, session_day)
+        if complete is None:
+            raise WeekNotAvailableError(
+                "The source holds no complete week",
+                where=source.origin,
+                next_step="`cardwatch weeks` lists what it holds",
+            )
+        return complete
+    week = ReportingWeek.parse(wanted)
+    if not week.is_over(session_day) and not allow_partial:
+        raise _not_over(week, source, session_day, config)
+    return week
+
+
+def last_complete(source: Source, today: date) -> ReportingWeek | None:
+    """Return the newest week of the source that is over; None where there is none."""
+    return max((week for week in source.present() if week.is_over(today)), default=None)
+
+
+def _not_over(
+    week: ReportingWeek, source: Source, today: date, config: Config
+) -> WeekNotAvailableError:
+    numbering = config.reporting_week.numbering
+    complete = last_complete(source, today)
+    advice = "--allow-partial scores it all the same"
+    if complete is not None:
+        advice = (
+            f"The last complete week is {complete.display(numbering)}: "
+            f"python main.py --reporting-week {complete.label}; {advice}"
+        )
+    return WeekNotAvailableError(
+        f"Week {week.display(numbering)} is not over: today is {today.isoformat()}",
+        next_step=advice,
+    )
+
+
+def partial_remark(week: ReportingWeek, today: date) -> tuple[str, ...]:
+    """Return what readers of a list must know where the scored week is not over."""
+    if week.is_over(today):
+        return ()
+    return (
+        f"The scored week was not over when it was scored, on {today.isoformat()}: "
+        "its figures are those of the days so far.",
+    )

@@ -1,0 +1,1 @@
+"""Where spending comes from: one module per kind of source."""

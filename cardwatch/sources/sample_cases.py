@@ -1,0 +1,285 @@
+"""The cases planted in the generated portfolio.
+
+Eleven kinds, each in every week from `FIRST_CASE_WEEK` on, and each at a customer with enough
+history to be judged. How many of which kind fall into which week and block is planned for the whole
+portfolio; who they are and what they do is drawn within the block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+
+import numpy as np
+
+from cardwatch.sources.sample_categories import categories
+from cardwatch.sources.sample_cells import Bools, Cells, Floats, Ints, Row
+from cardwatch.sources.sample_plan import COLLUDERS, RAMP_KIND
+from cardwatch.sources.sample_population import Factors, Population
+
+WEEKS_BETWEEN_CASES = 13
+USUAL_MINIMUM = 5.0
+"""Transactions a week from which a customer's usual week is well enough defined for a case."""
+BUSIEST_SHARE = 0.03
+"""Share of the candidates who count as busy: with them, a week of one purchase is a drop."""
+RAMP = (1.5, 2.2, 3.5, 6.0)
+EVERYDAY = ("food", "dining", "fuel", "transit", "health")
+
+
+@dataclass
+class Casebook:
+    """Every case of one block, as changes to its customers' ordinary weeks.
+
+    Attributes
+    ----------
+    labels : list of (customer, week, kind)
+    added : per week, cells spent beside the ordinary ones
+    scaled : per week, (customer, factor on counts, factor on tickets)
+    silent : bool, shape (B, W)
+        Weeks whose ordinary spending does not happen.
+    unused : list of (customer, category, week)
+        Categories the customer has never used before that week.
+    involved : bool, shape (B,)
+        Customers with a case in any week.
+    """
+
+    people: Population
+    rng: np.random.Generator
+    strength: float
+    labels: list[tuple[int, int, str]] = field(default_factory=list)
+    added: dict[int, list[Row]] = field(default_factory=dict)
+    scaled: dict[int, list[tuple[int, float, float]]] = field(default_factory=dict)
+    unused: list[tuple[int, int, int]] = field(default_factory=list)
+    silent: Bools = field(init=False)
+    involved: Bools = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.silent = np.zeros_like(self.people.active)
+        self.involved = np.zeros(self.people.size, dtype=np.bool_)
+
+    @classmethod
+    def make(
+        cls,
+        people: Population,
+        planned: list[tuple[int, str]],
+        strength: float,
+        rng: np.random.Generator,
+    ) -> Casebook:
+        """Draw who the planned cases of a block are, and what they do.
+
+        A planned case for which nobody is left to choose (tiny portfolios) is not planted.
+        """
+        book = cls(people, rng, strength)
+        free_from = np.zeros(people.size, dtype=np.int64)
+        for week, entries in groupby(planned, key=itemgetter(0)):
+            ready = _ready(people, week)
+            for _, kind in entries:
+                pool = ready[free_from[ready] <= week]
+                chosen = book.choose(kind, pool)
+                ends = kind == "bust_out"
+                free_from[chosen] = people.active.shape[1] if ends else week + WEEKS_BETWEEN_CASES
+                book.involved[chosen] = True
+                if chosen:
+                    _PLANT[kind](book, week, chosen)
+        return book if strength > 0 else book.emptied()
+
+    def choose(self, kind: str, pool: Ints) -> list[int]:
+        """Draw the customers of one case from `pool`; nobody if they are too few."""
+        if kind == "drop":
+            order = np.argsort(-self.people.transactions[pool], kind="stable")
+            pool = pool[order[: max(10, round(BUSIEST_SHARE * pool.size))]]
+        wanted = COLLUDERS if kind == "collusion" else 1
+        if pool.size < wanted:
+            return []
+        return [int(customer) for customer in self.rng.choice(pool, wanted, replace=False)]
+
+    def emptied(self) -> Casebook:
+        """Return the book of the same customers without anything planted."""
+        blank = Casebook(self.people, self.rng, 0.0)
+        blank.involved = self.involved
+        return blank
+
+    def keeps(self, ordinary: Cells, index: int) -> Bools:
+        """Return which of a week's ordinary cells still happen, as a mask."""
+        kept: Bools = ~self.silent[ordinary.customer, index]
+        not_yet = [
+            (customer, category, 0, 0) for customer, category, week in self.unused if index < week
+        ]
+        kept &= ~np.isin(ordinary.key(), Cells.of(not_yet).key())
+        return kept
+
+    def factors(self, index: int) -> Factors:
+        """Return whose ordinary spending a week changes."""
+        table = np.array(self.scaled.get(index, []), dtype=np.float64).reshape(-1, 3)
+        return Factors(table[:, 0].astype(np.int64), table[:, 1], table[:, 2])
+
+    def label(self, week: int, customer: int, kind: str) -> None:
+        """Note what was planted."""
+        self.labels.append((customer, week, kind))
+
+    def add(self, week: int, customer: int, category: int, cents: Floats) -> None:
+        """Add purchases of the given amounts, in cents, at one category."""
+        total = int(np.rint(cents).sum())
+        self.added.setdefault(week, []).append((customer, category, cents.size, total))
+
+    def scale(self, week: int, customer: int, factor: float, split: float) -> None:
+        """Multiply a week's spend by `factor`, a share `split` of it through more purchases."""
+        strong = 1 + (factor - 1) * self.strength
+        self.scaled.setdefault(week, []).append((customer, strong**split, strong ** (1 - split)))
+
+    def times(self, low: float, high: float, size: int) -> Floats:
+        """Draw how many times the usual something is, times the strength of the cases."""
+        return self.strength * self.rng.uniform(low, high, size)
+
+    def some(self, low: int, high: int) -> int:
+        """Draw a whole number between `low` and `high`, both included."""
+        return int(self.rng.integers(low, high + 1))
+
+    def one_of(self, codes: tuple[str, ...]) -> int:
+        """Draw one of some category codes, as a position."""
+        return int(self.rng.choice(categories().index(*codes)))
+
+    def ticket(self, customer: int, category: int) -> float:
+        """Return the usual purchase at a category, in cents, for this customer."""
+        return float(100 * np.exp(categories().log_ticket[category] + self.people.tilt[customer]))
+
+
+def _ready(people: Population, week: int) -> Ints:
+    """Return who has enough history and activity for a case in a week."""
+    seasoned = people.active[:, week - 12 : week].sum(axis=1) >= 10
+    steady = people.active[:, week - 3 : week + 1].all(axis=1)
+    return np.flatnonzero(seasoned & steady & (people.transactions >= USUAL_MINIMUM))
+
+
+def _takeover(book: Casebook, week: int, chosen: list[int]) -> None:
+    (customer,) = chosen
+    pool = np.setdiff1d(categories().index(*TAKEOVER_CODES), book.people.habit[customer])
+    for category in book.rng.choice(pool, book.some(2, 4), replace=False):
+        usual = book.ticket(customer, int(category))
+        book.add(week, customer, int(category), usual * book.times(1.3, 3.5, book.some(1, 3)))
+        book.unused.append((customer, int(category), week))
+    book.label(week, customer, "takeover")
+
+
+def _bust_out(book: Casebook, week: int, chosen: list[int]) -> None:
+    (customer,) = chosen
+    usual = book.people.usual_week[customer]
+    for at, factor in zip(range(week - 3, week + 1), RAMP, strict=True):
+        cash = book.rng.uniform(0.3, 0.5) * (factor - 1)
+        book.scale(at, customer, factor - cash, book.rng.uniform(0.4, 0.7))
+        purchases = 1 + int(factor / 2)
+        book.add(
+            at, customer, book.one_of(CASH_CODES), np.full(purchases, cash * usual / purchases)
+        )
+        book.label(at, customer, "bust_out" if at == week else RAMP_KIND)
+    book.silent[customer, week + 1 :] = True
+
+
+def _card_test(book: Casebook, week: int, chosen: list[int]) -> None:
+    (customer,) = chosen
+    places = book.some(1, 3)
+    pool = categories().index(*CARD_TEST_CODES)
+    charges = book.rng.uniform(20, 249, book.some(10, 35)) / max(book.strength, 1e-9)
+    for category, part in zip(
+        book.rng.choice(pool, places, replace=False), np.array_split(charges, places), strict=True
+    ):
+        book.add(week, customer, int(category), part)
+    book.label(week, customer, "card_test")
+
+
+def _gambling(book: Casebook, week: int, chosen: list[int]) -> None:
+    (customer,) = chosen
+    bets = book.rng.dirichlet(np.full(book.some(5, 20), 3.0))
+    total = book.people.usual_week[customer] * book.times(1, 3, 1)
+    book.add(week, customer, book.one_of(("7995", "6051")), bets * total)
+    book.label(week, customer, "gambling")
+
+
+def _structured(book: Casebook, week: int, chosen: list[int]) -> None:
+    (customer,) = chosen
+    transfers = book.rng.uniform(90_000, 99_000, book.some(3, 9))
+    book.add(week, customer, book.one_of(("4829", "6012")), transfers)
+    book.label(week, customer, "structured")
+
+
+def _refund(book: Casebook, week: int, chosen: list[int]) -> None:
+    (customer,) = chosen
+    habits = book.people.habit[customer][book.people.rate[customer] > 0]
+    shops = habits[categories().refundable[habits]]
+    category = int(book.rng.choice(shops)) if shops.size else book.one_of(("5311",))
+    usual = book.people.usual_week[customer]
+    book.add(week, customer, category, -usual * book.times(0.4, 1.5, book.some(2, 7)))
+    book.label(week, customer, "refund")
+
+
+def _dormant(book: Casebook, week: int, chosen: list[int]) -> None:
+    (customer,) = chosen
+    longest = min(12, week - 3)
+    # The shorter of two draws: of a silence of 12 weeks no trace is left in 12 reference weeks.
+    quiet = min(book.some(8, longest), book.some(8, longest))
+    book.silent[customer, week - quiet : week] = True
+    book.scale(week, customer, book.rng.uniform(1.5, 3.5), book.rng.uniform(0.4, 0.7))
+    book.label(week, customer, "dormant")
+
+
+def _drop(book: Casebook, week: int, chosen: list[int]) -> None:
+    (customer,) = chosen
+    slot = int(np.argmax(book.people.rate[customer]))
+    usual = 100 * np.exp(book.people.log_ticket[customer, slot])
+    book.silent[customer, week] = True
+    book.add(
+        week,
+        customer,
+        int(book.people.habit[customer, slot]),
+        np.array([usual / max(book.strength, 1e-9)]),
+    )
+    book.label(week, customer, "drop")
+
+
+def _growth(book: Casebook, week: int, chosen: list[int]) -> None:
+    (customer,) = chosen
+    book.scale(week, customer, book.rng.uniform(3, 6), book.rng.uniform(0.4, 0.7))
+    book.label(week, customer, "growth")
+
+
+def _ticket(book: Casebook, week: int, chosen: list[int]) -> None:
+    (customer,) = chosen
+    everyday = np.isin(book.people.habit[customer], categories().of_family(*EVERYDAY))
+    slot = int(np.argmax(book.people.rate[customer] * everyday))
+    usual = 100 * np.exp(book.people.log_ticket[customer, slot])
+    category = int(book.people.habit[customer, slot])
+    book.add(week, customer, category, usual * book.times(12, 40, 1))
+    book.label(week, customer, "ticket")
+
+
+def _collusion(book: Casebook, week: int, chosen: list[int]) -> None:
+    world = categories()
+    rare = np.flatnonzero(world.weight.max(axis=0) <= RARE_WEIGHT).astype(np.int16)
+    used = np.unique(book.people.habit[chosen])
+    category = int(book.rng.choice(np.setdiff1d(rare, used)))
+    for customer in chosen:
+        total = book.people.usual_week[customer] * book.times(0.6, 2, 1)
+        book.add(week, customer, category, np.repeat(total, n := book.some(1, 3)) / n)
+        book.unused.append((customer, category, week))
+        book.label(week, customer, "collusion")
+
+
+TAKEOVER_CODES = ("5732", "5944", "4829", "5045", "5094", "5948", "5946", "6051")
+CASH_CODES = ("6010", "6011", "6051", "4829")
+CARD_TEST_CODES = ("5815", "5816", "5817", "5818", "8398", "5814", "5968", "4816", "7299")
+RARE_WEIGHT = 0.5
+_PLANT: dict[str, Callable[[Casebook, int, list[int]], None]] = {
+    "takeover": _takeover,
+    "bust_out": _bust_out,
+    "card_test": _card_test,
+    "gambling": _gambling,
+    "structured": _structured,
+    "refund": _refund,
+    "dormant": _dormant,
+    "drop": _drop,
+    "growth": _growth,
+    "ticket": _ticket,
+    "collusion": _collusion,
+}

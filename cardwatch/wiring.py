@@ -1,0 +1,157 @@
+"""The one place where configuration becomes objects.
+
+A new source, detector or sink is one file and one line in the tables here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from cardwatch.cache import RollupCache
+from cardwatch.config import Config
+from cardwatch.database.address import POSTGRESQL, DatabaseAddress
+from cardwatch.detection.base import Detector
+from cardwatch.detection.surprise import SurpriseDetector
+from cardwatch.engine import Engine
+from cardwatch.errors import ConfigurationError
+from cardwatch.features.catalog import ABSENCE, CATALOG
+from cardwatch.history import read_history, read_manifests
+from cardwatch.outdated import around
+from cardwatch.pipeline import Parts, Step
+from cardwatch.publish.base import Sink
+from cardwatch.publish.database import DatabaseSink
+from cardwatch.publish.files import FileSink
+from cardwatch.sources.base import Source
+from cardwatch.sources.files import FilesSource
+
+
+def _files(config: Config, engine: Engine) -> Source:
+    return FilesSource(
+        config.data_source,
+        engine,
+        timezone=config.portfolio.timezone,
+        numbering=config.reporting_week.numbering,
+    )
+
+
+def _database(config: Config, engine: Engine) -> Source:
+    # Imported when it is used: a run over files needs no database driver.
+    from cardwatch.sources.dialects import database_source
+
+    return database_source(
+        config.data_source,
+        engine,
+        timezone=config.portfolio.timezone,
+        numbering=config.reporting_week.numbering,
+        has_cache=config.feature_engineering.use_cache,
+    )
+
+
+def _surprise(config: Config) -> Detector:
+    return SurpriseDetector(config.model, CATALOG, {ABSENCE: config.model.absent_cap})
+
+
+def _isolation_forest(config: Config) -> Detector:
+    # Imported when it is used: scikit-learn's forests take a second to load.
+    from cardwatch.detection.isolation_forest import IsolationForestDetector
+
+    return IsolationForestDetector(config.model, CATALOG)
+
+
+SOURCES: Mapping[str, Callable[[Config, Engine], Source]] = {
+    "files": _files,
+    "database": _database,
+}
+DETECTORS: Mapping[str, Callable[[Config], Detector]] = {
+    SurpriseDetector.name: _surprise,
+    "isolation_forest": _isolation_forest,
+}
+
+
+def open_engine(config: Config) -> Engine:
+    """Start the analytic engine with the configured limits."""
+    settings = config.engine
+    return Engine(
+        memory_limit=settings.memory_limit,
+        threads=settings.threads,
+        temp_directory=settings.temp_directory,
+        max_temp_directory_size=settings.max_temp_directory_size,
+    )
+
+
+def open_source(config: Config, engine: Engine) -> Source:
+    """Return the configured source.
+
+    Raises
+    ------
+    ConfigurationError
+        If this version has no source of the configured type.
+    """
+    kind = config.data_source.type
+    if kind not in SOURCES:
+        raise ConfigurationError(
+            "This version has no such source",
+            where="data_source.type",
+            observed=kind,
+            expected=" or ".join(SOURCES),
+        )
+    return SOURCES[kind](config, engine)
+
+
+def open_inquiry(config: Config, engine: Engine) -> Source:
+    """Return the source for questions about weeks: rows are read when they are asked for."""
+    cached = config.feature_engineering.model_copy(update={"use_cache": True})
+    return open_source(config.model_copy(update={"feature_engineering": cached}), engine)
+
+
+def open_detector(config: Config) -> Detector:
+    """Return the configured detector."""
+    return DETECTORS[config.model.detector](config)
+
+
+def open_sinks(config: Config) -> list[Sink]:
+    """Return the sinks that are turned on, in the order they write; files always are, first."""
+    sinks: list[Sink] = [FileSink(config.output)]
+    if config.output.database.enabled:
+        sinks.append(open_database_sink(config))
+    return sinks
+
+
+def open_database_sink(config: Config) -> DatabaseSink:
+    """Return the database that results are written to, whether or not it is turned on."""
+    return DatabaseSink(config.output, output_address(config))
+
+
+def output_address(config: Config) -> DatabaseAddress:
+    """Return where that database is.
+
+    Raises
+    ------
+    ConfigurationError
+        If none is configured, or it is not PostgreSQL.
+    """
+    text, sslmode = config.output_connection
+    where = "output.database.connection_string"
+    address = DatabaseAddress.parse(text or "", sslmode=sslmode, where=where)
+    if address.dialect != POSTGRESQL:
+        raise ConfigurationError(
+            "Results can be written to PostgreSQL only",
+            where=where,
+            observed=address.dialect,
+            expected=POSTGRESQL,
+        )
+    return address
+
+
+def open_parts(config: Config, engine: Engine, source: Source, step: Step) -> Parts:
+    """Build the objects of one run."""
+    features, folder = config.feature_engineering, config.output.directory
+    return Parts(
+        engine=engine,
+        source=source,
+        history=lambda week: read_history(folder, week),
+        published=lambda week: read_manifests(folder, around(week, features.reference_weeks)),
+        detector=open_detector(config),
+        cache=RollupCache(features.cache_dir) if features.use_cache else None,
+        step=step,
+    )

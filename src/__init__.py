@@ -1,0 +1,1 @@
+"""The import paths that the deployment guide names; the program itself is ``cardwatch``."""

@@ -1,0 +1,1 @@
+"""The guide's name for what reads data."""
