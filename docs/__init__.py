@@ -1,0 +1,1 @@
+"""The documentation, and `generate`, which makes the reference pages from the code."""
