@@ -1,0 +1,1 @@
+"""The whole story against a real PostgreSQL that is started for it and stopped again."""
