@@ -1,0 +1,1 @@
+"""Benchmarks: speed and detection quality, each one command, results committed as a table."""
