@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from postgres import database, own_server, postgres
+from published_database import prepared, ready
+from small_portfolio import WEEK, ScoredWeek, portfolio_rows, write_parquet
+from two_runs import runs
+
+from cardwatch.engine import Engine
+
+__all__ = ["database", "own_server", "postgres", "prepared", "ready", "runs"]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    with Engine(memory_limit="500MB", threads=2, temp_directory=tmp_path) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def portfolio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the rows of a small generated portfolio; not to be changed."""
+    return write_parquet(portfolio_rows(), tmp_path_factory.mktemp("portfolio") / "data")
+
+
+@pytest.fixture(scope="session")
+def scored(portfolio: Path, tmp_path_factory: pytest.TempPathFactory) -> ScoredWeek:
+    """The last week of the small portfolio, run once in a folder of its own; not to be changed."""
+    return ScoredWeek.run(tmp_path_factory.mktemp("scored"), portfolio, WEEK)

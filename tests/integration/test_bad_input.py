@@ -1,0 +1,469 @@
+"""Bad input of every kind, given to the whole program: one clear line, and nothing half written."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from command_line import cardwatch, contents, failure, start
+from small_portfolio import WEEK, ScoredWeek, as_csv, of_weeks, portfolio_rows, write_parquet
+
+from cardwatch.outputs import OutputFile, restore
+from cardwatch.publish.lock import LOCK_NAME
+
+CUSTOMERS, WEEKS = 60, 8
+SECRET = "CUST00007"
+AMOUNT = "91.17"
+HEADER = '"customer_id","reporting_week","mcc","spend_amount","transaction_count"\n'
+RUN = ("run", "--source", "data", "--reporting-week", WEEK.label)
+Files = Mapping[str, str | bytes]
+
+
+@cache
+def good() -> str:
+    """The rows that everything is added to or taken from, as CSV without average tickets."""
+    return as_csv(portfolio_rows(CUSTOMERS, WEEKS).drop_columns("avg_ticket_amount"))
+
+
+def line(**values: str) -> str:
+    """Return one more row: usual, but for `values`."""
+    usual = {
+        "customer_id": SECRET,
+        "reporting_week": WEEK.label,
+        "mcc": "5411",
+        "spend_amount": AMOUNT,
+        "transaction_count": "1",
+    }
+    cells = (usual | values).values()
+    return ",".join('"' + cell.replace('"', '""') + '"' for cell in cells) + "\n"
+
+
+def with_lines(*lines: str) -> Callable[[], Files]:
+    return lambda: {"a.csv": good() + "".join(lines)}
+
+
+def changed(change: Callable[[str], str | bytes]) -> Callable[[], Files]:
+    return lambda: {"a.csv": change(good())}
+
+
+def wide() -> Files:
+    first, *others = good().splitlines()
+    names = ",".join(f"c{number}" for number in range(995))
+    row = "," + ",".join("x" * 995)
+    return {"a.csv": "\n".join([f"{first},{names}", *(other + row for other in others)]) + "\n"}
+
+
+def damaged_parquet() -> Files:
+    """Damage the mcc column, which nothing reads before the contract does."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_parquet(portfolio_rows(CUSTOMERS, WEEKS), Path(folder) / "made")
+        content = bytearray((path / "spend.parquet").read_bytes())
+        groups = pq.ParquetFile(path / "spend.parquet").metadata
+        column = groups.row_group(0).column(groups.schema.names.index("mcc"))
+        start = column.data_page_offset
+        content[start : start + column.total_compressed_size // 2] = b"\xff" * (
+            column.total_compressed_size // 2
+        )
+    return {"a.parquet": bytes(content)}
+
+
+def half_a_parquet() -> Files:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_parquet(portfolio_rows(CUSTOMERS, WEEKS), Path(folder) / "made")
+        content = (path / "spend.parquet").read_bytes()
+    return {"a.parquet": content[: len(content) // 2]}
+
+
+def without_most_of_the_week() -> Files:
+    rows = portfolio_rows(CUSTOMERS, WEEKS).drop_columns("avg_ticket_amount")
+    before = of_weeks(rows, WEEK.window(WEEKS))
+    return {"a.csv": as_csv(before), "b.csv": as_csv(of_weeks(rows, [WEEK]).slice(0, 20))}
+
+
+@dataclass(frozen=True)
+class Bad:
+    """What is delivered or asked for, how the command ends, and what it says.
+
+    Where the run goes on, `quarantined` are the rows set aside by reason, and `says` is on the
+    screen rather than in the one line of an error.
+    """
+
+    exit_code: int
+    says: tuple[str, ...] = ()
+    files: Callable[[], Files] = with_lines()
+    options: tuple[str, ...] = ()
+    settings: str = ""
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+
+
+ODD_IDS = ("a,b", 'say "hi"', "line\nbreak", "cr\rhere", "🦆 é", "=cmd()", "'; DROP TABLE x; --")
+
+TABLE = {
+    "an empty file": Bad(3, ("The file is empty", "a.csv"), lambda: {"a.csv": ""}),
+    "a header only": Bad(3, ("column names and no rows",), lambda: {"a.csv": HEADER}),
+    "a delimiter nobody expects": Bad(
+        3, ("a.csv", "data_source.delimiter"), changed(lambda text: text.replace(",", "^"))
+    ),
+    "another delimiter": Bad(0, (), changed(lambda text: text.replace(",", ";"))),
+    "a byte order mark": Bad(0, (), changed(lambda text: text.encode("utf-8-sig"))),
+    "lines that end as on Windows": Bad(0, (), changed(lambda text: text.replace("\n", "\r\n"))),
+    "Latin-1": Bad(
+        3,
+        ("not written in utf-8", "a.csv, line 16", "data_source.encoding: latin-1"),
+        lambda: {"a.csv": (good() + line(customer_id="José")).encode("latin-1")},
+    ),
+    "Latin-1, said so": Bad(
+        0,
+        (),
+        lambda: {"a.csv": (good() + line(customer_id="José")).encode("latin-1")},
+        settings="data_source: {encoding: latin-1}",
+    ),
+    "a Parquet cut in half": Bad(3, ("cut short", "a.parquet"), half_a_parquet),
+    "a Parquet damaged inside": Bad(3, ("could not be read to the end",), damaged_parquet),
+    "a thousand columns": Bad(0, (), wide),
+    "a line of 30 megabytes": Bad(
+        3,
+        ("too long", "a.csv, line 16"),
+        lambda: {"a.csv": good() + '"' + "x" * 30_000_000 + '"' + line()},
+    ),
+    "a line that is cut": Bad(
+        3, ("found 2, expected 5", "a.csv, line 16"), with_lines(f"{SECRET},{WEEK}\n")
+    ),
+    "numbers that are none": Bad(
+        0,
+        ("The amount is not a number.", "The amount is infinite"),
+        with_lines(
+            *(line(spend_amount=each) for each in ("NaN", "inf", "-inf", "1e308", "1e400")),
+            *(line(spend_amount=each) for each in ("ninety", "91.17 EUR", "1'000", "0x10", "")),
+            *(line(transaction_count=each) for each in ("nan", "1.5", "-1", "two", "9" * 12)),
+            line(transaction_count="0"),
+            line(transaction_count=""),
+        ),
+        settings="contract: {max_quarantined_share: 0.1}",
+        quarantined={
+            "MISSING_AMOUNT": 1,
+            "AMOUNT_NOT_A_NUMBER": 4,
+            "AMOUNT_NOT_FINITE": 4,
+            "AMOUNT_ABSURD": 1,
+            "COUNT_NOT_WHOLE": 3,
+            "COUNT_NEGATIVE": 1,
+            "COUNT_TOO_LARGE": 1,
+            "SPEND_WITHOUT_COUNT": 2,
+        },
+    ),
+    "a refund, and a category no list knows": Bad(
+        0, (), with_lines(line(spend_amount=f"-{AMOUNT}"), line(mcc="6543"))
+    ),
+    "text in every number": Bad(
+        4,
+        ("TOO_MUCH_QUARANTINED", "AMOUNT_NOT_A_NUMBER", "expected at most 5.0%"),
+        changed(lambda text: text.replace(".", "·")),
+    ),
+    "merchant categories that are none": Bad(
+        0,
+        ("The merchant category is not four digits.",),
+        with_lines(*(line(mcc=each) for each in ("541", "54110", "food", " ", "5411.5"))),
+        quarantined={"MISSING_KEY": 1, "MALFORMED_MCC": 4},
+    ),
+    "dates in three formats": Bad(
+        0,
+        ("The week or the time of the transaction cannot be read.",),
+        with_lines(
+            *(line(reporting_week=each) for each in ("2025-11-20", "20.11.2025", "11/20/2025"))
+        ),
+        quarantined={"WEEK_UNREADABLE": 2},
+    ),
+    "every date in a format that could be read two ways": Bad(
+        3,
+        ("data_source.date_format",),
+        lambda: {"a.csv": HEADER + line(reporting_week="03/04/2025") * 9},
+    ),
+    "a week that is not there": Bad(
+        3,
+        ("no rows for week 2024-10", "8 weeks", "python main.py --reporting-week 2025-46"),
+        options=("--reporting-week", "2024-10"),
+    ),
+    "a week that no year has": Bad(2, ("'2025-99'",), options=("--reporting-week", "2025-99")),
+    "SQL for a week": Bad(
+        2, ("text of another form",), options=("--reporting-week", "'; DROP TABLE customer; --")
+    ),
+    "a path for a week": Bad(
+        2, ("text of another form",), options=("--reporting-week", "../../etc/passwd")
+    ),
+    "a week with a line break": Bad(
+        2, ("text of another form",), options=("--reporting-week", "2025-46\nx")
+    ),
+    "a week before the calendar": Bad(
+        2, ("The calendar has no such week",), options=("--reporting-week", "0001-02")
+    ),
+    "odd ids": Bad(0, (), with_lines(*(line(customer_id=each) for each in ODD_IDS))),
+    "an id of 10,000 characters": Bad(
+        0,
+        ("The customer id is longer than an id can be.",),
+        with_lines(line(customer_id=SECRET * 1_200)),
+        quarantined={"ID_TOO_LONG": 1},
+    ),
+    "no id": Bad(0, (), with_lines(line(customer_id="")), quarantined={"MISSING_KEY": 1}),
+    "the same file twice": Bad(
+        0, ("b.csv has the same content as",), lambda: {"a.csv": good(), "b.csv": good()}
+    ),
+    "the same rows twice": Bad(
+        0,
+        ("an exact copy of another one, which was kept",),
+        changed(lambda text: text + "".join(text.splitlines(True)[-30:])),
+        quarantined={"DUPLICATE_COPY": 30},
+    ),
+    "rows that contradict each other": Bad(
+        0,
+        ("say different things",),
+        with_lines(line(), line(spend_amount="19.71")),
+        quarantined={"DUPLICATE_CONFLICT": 2},
+    ),
+    "half a feed": Bad(4, ("VOLUME_OUTSIDE_RANGE", "20 rows"), without_most_of_the_week),
+    "a card number for an id": Bad(
+        4, ("CARD_NUMBER", "column customer_id"), with_lines(line(customer_id="4111111111111111"))
+    ),
+    "a card number in groups": Bad(
+        4, ("CARD_NUMBER",), with_lines(line(customer_id="5555 5555 5555 4444"))
+    ),
+    "other column names": Bad(
+        3,
+        ("missing: customer_id", "found client"),
+        changed(lambda text: text.replace('"customer_id"', '"client"')),
+    ),
+    "nothing at all": Bad(3, ("no data files",), lambda: {"readme.txt": "hello"}),
+    "a setting that does not exist": Bad(
+        2, ("top_m", "Did you mean ranking.top_n?", "config.yaml"), settings="ranking: {top_m: 5}"
+    ),
+    "a tab in the configuration": Bad(
+        2, ("a tab where spaces are needed",), settings="ranking:\n\ttop_n: 5"
+    ),
+    "a memory limit of words": Bad(
+        2, ("engine.memory_limit",), settings="engine: {memory_limit: x}"
+    ),
+    "a log file that is a folder": Bad(
+        2, ("The log file cannot be opened",), settings="logging: {file: config}"
+    ),
+    "results where a file is": Bad(
+        6, ("A file stands where a folder",), options=("--output-dir", "config/config.yaml")
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> ScoredWeek:
+    """The week run from good rows."""
+    folder = tmp_path_factory.mktemp("earlier")
+    (folder / "data").mkdir()
+    (folder / "data" / "a.csv").write_text(good(), encoding="utf-8")
+    return ScoredWeek.run(folder, Path("data"), WEEK)
+
+
+@pytest.mark.parametrize("bad", TABLE.values(), ids=TABLE.keys())
+def test_bad_input_is_one_clear_line_and_nothing_is_half_written(
+    bad: Bad, tmp_path: Path, earlier: ScoredWeek
+) -> None:
+    shutil.copytree(earlier.outputs, tmp_path / "outputs")
+    deliver(tmp_path, bad.files(), bad.settings)
+    options = ("--source", "data", "--reporting-week", WEEK.label, *bad.options)
+    if bad.exit_code:
+        assert_stopped(tmp_path, bad, options, earlier)
+    else:
+        assert_went_on(tmp_path, bad, options)
+
+
+def deliver(folder: Path, files: Files, settings: str) -> None:
+    (folder / "data").mkdir()
+    for name, content in files.items():
+        raw = content if isinstance(content, bytes) else content.encode()
+        (folder / "data" / name).write_bytes(raw)
+    (folder / "config").mkdir()
+    (folder / "config" / "config.yaml").write_text(settings, encoding="utf-8")
+
+
+def assert_stopped(folder: Path, bad: Bad, options: tuple[str, ...], earlier: ScoredWeek) -> None:
+    said = failure(cardwatch(folder, "run", *options, code=bad.exit_code))
+    assert [words for words in bad.says if words not in said] == []
+    assert contents(folder / "outputs") == contents(earlier.outputs)
+    assert [secret for secret in (SECRET, AMOUNT) if secret in said + log(folder)] == []
+
+
+def log(folder: Path) -> str:
+    path = folder / "logs" / "app.log"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def assert_went_on(folder: Path, bad: Bad, options: tuple[str, ...]) -> None:
+    done = cardwatch(folder, "run", *options)
+    run = ScoredWeek(WEEK, folder, done)
+    said = " ".join(done.out.split())
+    assert [words for words in bad.says if words not in said] == []
+    counts = run.manifest["counts"]
+    assert counts["rows_by_reason"] == bad.quarantined
+    assert counts["rows_in"] == counts["rows_accepted"] + sum(bad.quarantined.values())
+    assert counts["customers_in"] == counts["customers_scored"] + sum(
+        counts["customers_unscored"].values()
+    )
+    assert_whole(run)
+    assert [secret for secret in (SECRET, AMOUNT) if secret in done.err + log(folder)] == []
+
+
+def assert_whole(run: ScoredWeek) -> None:
+    """Check that the files are those of the manifest, and no others but the list it replaced."""
+    recorded = {name: file["sha256"] for name, file in run.manifest["files"].items()}
+    found = {name: held for name, held in contents(run.outputs).items() if "superseded" not in name}
+    assert {name: hashlib.sha256(found[name]).hexdigest() for name in recorded} == recorded
+    assert found.keys() - recorded.keys() <= {OutputFile.MANIFEST.of(WEEK), LOCK_NAME}
+    with run.path(OutputFile.QUARANTINE).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(int(row["row_copies"]) for row in rows) == run.manifest["counts"]["rows_quarantined"]
+
+
+def test_odd_ids_arrive_whole_in_every_file(tmp_path: Path) -> None:
+    rich = [line(customer_id=each, spend_amount="99999", mcc="7995") for each in ODD_IDS]
+    deliver(tmp_path, with_lines(*rich)(), "ranking: {top_n: 40}")
+    run = ScoredWeek.run(tmp_path, Path("data"), WEEK)
+    in_json = [customer["customer_id"] for customer in run.document["customers"]]
+    in_csv = [row["customer_id"] for row in run.list_rows]
+    assert set(ODD_IDS) <= set(in_json)
+    assert [restore(each) for each in in_csv] == in_json
+    assert not any(each.startswith(("=", "+", "-", "@", "\t", "\r")) for each in in_csv)
+    assert set(ODD_IDS) <= set(run.scores["customer_id"].to_pylist())
+    for name in ("line\nbreak", "=cmd()"):
+        story = cardwatch(tmp_path, "explain", name, "--source", "data").out
+        assert story.splitlines()[0].endswith("week 2025-46 (17–23 November 2025)")
+
+
+OWN_SPILL = "{logging: {file: null}, engine: {temp_directory: .}}"
+"""Not the system's folder for temporary files, which may be closed to an ordinary user."""
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may enter and write."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        with permissions(Path(name), 0o777):
+            reachable = os.access(name, os.W_OK | os.X_OK, effective_ids=True)
+        if not reachable:
+            pytest.skip("the folder for temporary files is closed to other users")
+        yield Path(name)
+
+
+@contextmanager
+def permissions(path: Path, mode: int) -> Iterator[None]:
+    """Give a folder other permissions, and be an ordinary user, whom they bind."""
+    user, before = os.geteuid(), path.stat().st_mode
+    path.chmod(mode)
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        yield
+    finally:
+        if user == 0:
+            os.seteuid(0)
+        path.chmod(before)
+
+
+def import_everything(folder: Path) -> None:
+    """Run once as the user who may read every library; another one may not."""
+    cardwatch(folder, *RUN, "--dry-run", code=0)
+
+
+def test_a_folder_that_may_not_be_read_is_one_line(open_folder: Path) -> None:
+    deliver(open_folder, with_lines()(), OWN_SPILL)
+    import_everything(open_folder)
+    with permissions(open_folder / "data", 0o000):
+        said = failure(cardwatch(open_folder, *RUN, code=3))
+    assert "permission denied" in said.lower()
+    assert "read access" in said
+
+
+def test_a_folder_that_may_not_be_written_is_one_line(
+    open_folder: Path, earlier: ScoredWeek
+) -> None:
+    deliver(open_folder, with_lines()(), OWN_SPILL)
+    shutil.copytree(earlier.outputs, open_folder / "outputs")
+    import_everything(open_folder)
+    with permissions(open_folder / "outputs", 0o555):
+        said = failure(cardwatch(open_folder, *RUN, code=6))
+    assert "outputs" in said
+    assert "permission denied" in said.lower()
+    assert contents(open_folder / "outputs") == contents(earlier.outputs)
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, earlier: ScoredWeek) -> None:
+    shutil.copytree(earlier.outputs, tmp_path / "outputs")
+    deliver(tmp_path, with_lines()(), "logging: {file: null}")
+    code = (
+        "import resource, cardwatch.publish.files as files\n"
+        "class Full(files.FileSet):\n"
+        "    def __enter__(self):\n"
+        "        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "        return super().__enter__()\n"
+        "files.FileSet = Full"
+    )
+    with start(tmp_path, *RUN, first=code) as process:
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 6, err
+    assert out == ""
+    [said] = err.splitlines()
+    assert said.startswith("cardwatch: error: The disk is full")
+    assert contents(tmp_path / "outputs") == contents(earlier.outputs)
+
+
+def test_a_run_that_was_killed_can_simply_be_run_again(tmp_path: Path, earlier: ScoredWeek) -> None:
+    deliver(tmp_path, with_lines()(), "")
+    with start(tmp_path, *RUN, LOG_LEVEL="INFO", TMPDIR=str(tmp_path)) as process:
+        assert process.stderr
+        for text in process.stderr:
+            if "step explain took" in text:
+                process.send_signal(signal.SIGKILL)
+                break
+        process.wait(60)
+    assert process.returncode == -signal.SIGKILL
+    run = ScoredWeek.run(tmp_path, Path("data"), WEEK)
+    assert run.results == earlier.results
+    assert_whole(run)
+
+
+def test_a_run_that_finds_the_folder_taken_says_so(tmp_path: Path, earlier: ScoredWeek) -> None:
+    shutil.copytree(earlier.outputs, tmp_path / "outputs")
+    deliver(tmp_path, with_lines()(), "output: {lock_timeout_seconds: 0}")
+    with (tmp_path / "outputs" / LOCK_NAME).open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        said = failure(cardwatch(tmp_path, *RUN, code=6))
+    assert "Another run is using the output folder" in said
+    assert contents(tmp_path / "outputs") == contents(earlier.outputs)
+
+
+def test_two_runs_at_once_leave_one_whole_result(tmp_path: Path, earlier: ScoredWeek) -> None:
+    deliver(tmp_path, with_lines()(), "")
+    with start(tmp_path, *RUN) as first, start(tmp_path, *RUN) as second:
+        errors = [process.communicate(timeout=120)[1] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], errors
+    run = ScoredWeek(WEEK, tmp_path, earlier.done)
+    assert run.results == earlier.results
+    assert_whole(run)
+
+
+def test_results_written_into_the_source_folder_are_not_read_as_data(
+    tmp_path: Path, earlier: ScoredWeek
+) -> None:
+    deliver(tmp_path, with_lines()(), "")
+    for _ in range(2):
+        cardwatch(tmp_path, *RUN, "--output-dir", "data")
+    found = contents(tmp_path / "data")
+    assert {name: found[name] for name in earlier.results} == earlier.results

@@ -1,0 +1,77 @@
+"""The figures that benchmarks report: what counts as found, and how sizes are extrapolated."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from benchmarks.judge import DRIVERS, Summary, Truth, judge
+from benchmarks.measure import Usage
+from benchmarks.speed import PANDAS, Timed, extrapolated
+from cardwatch.features.catalog import FAMILIES
+
+
+def scores(customers: int = 200) -> pd.Series:
+    """c0 scores highest, c1 next, and so on."""
+    return pd.Series({f"c{i}": 1.0 - i / customers for i in range(customers)})
+
+
+def test_precision_counts_the_first_twenty_after_those_left_out() -> None:
+    truth = Truth({"c1": "drop", "c21": "drop"}, frozenset({"c2"}), frozenset({"c0", "c3"}))
+    figures = judge(scores(), truth)
+    assert figures.precision == pytest.approx(2 / 20)
+    assert figures.lookalikes == pytest.approx(1 / 20)
+    assert judge(scores(), Truth({"c1": "drop", "c21": "drop"})).precision == pytest.approx(1 / 20)
+
+
+def test_recall_counts_the_first_hundred_per_kind() -> None:
+    found = judge(scores(), Truth({"c0": "drop", "c99": "refund", "c100": "refund"})).recall
+    assert (found["drop"].hits, found["drop"].total) == (1, 1)
+    assert (found["refund"].hits, found["refund"].total) == (1, 2)
+
+
+def test_a_perfect_ranking_has_an_average_precision_and_auc_of_one() -> None:
+    figures = judge(scores(), Truth({"c0": "drop", "c1": "drop"}))
+    assert (figures.average_precision, figures.auc) == (1.0, 1.0)
+
+
+def test_a_reason_counts_when_a_driver_of_the_kind_is_among_the_first_three() -> None:
+    truth = Truth({"c0": "refund", "c1": "refund", "c150": "refund"})
+    families = {f"c{i}": ["ticket", "novelty", "growth", "events"] for i in range(200)}
+    families["c0"] = ["ticket", "novelty", "events"]
+    figures = judge(scores(), truth, families)
+    assert (figures.reasons.hits, figures.reasons.total) == (1, 3)
+    assert (figures.reasons_seen.hits, figures.reasons_seen.total) == (1, 2)
+
+
+def test_weeks_are_summed_up_as_means_and_tallies() -> None:
+    weeks = [judge(scores(), Truth({customer: "drop"})) for customer in ("c0", "c150")]
+    summary = Summary(weeks)
+    assert summary.mean_of("precision") == pytest.approx(0.025)
+    assert summary.recall_of("drop").share == 0.5
+    assert summary.recall_of("ticket").share == 0.0
+
+
+def test_drivers_are_families_of_the_catalogue() -> None:
+    assert frozenset().union(*DRIVERS.values()) <= set(FAMILIES)
+
+
+def test_a_program_is_extrapolated_above_its_start_up_along_its_power_law() -> None:
+    def timed(customers: int, seconds: float) -> Timed:
+        return Timed(PANDAS, customers, customers, (Usage(seconds, seconds, 100.0),))
+
+    start_up = Usage(2.0, 2.0, 50.0)
+    known = [timed(20_000, 6.0), timed(40_000, 18.0)]
+    found = extrapolated(known, start_up, 80_000, 80_000)
+    assert found.extrapolated
+    assert found.wall == pytest.approx(2.0 + 64.0)
+    assert found.peak == pytest.approx(100.0)
+    assert extrapolated(known[:1], start_up, 40_000, 40_000).cpu == pytest.approx(2.0 + 8.0)
+
+
+def test_an_interval_holds_the_mean_and_is_the_same_again() -> None:
+    weeks = [judge(scores(), Truth({f"c{i}": "drop"})) for i in (0, 5, 50, 150)]
+    summary = Summary(weeks)
+    low, high = summary.interval_of("precision")
+    assert 0 <= low < summary.mean_of("precision") < high <= 0.05
+    assert summary.interval_of("precision") == (low, high)

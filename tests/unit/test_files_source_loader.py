@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from cardwatch.config import Config
+from cardwatch.engine import Engine
+from cardwatch.loader import DataLoader
+from cardwatch.sources.base import Source
+from cardwatch.sources.memory import MemorySource
+from cardwatch.week import ReportingWeek
+
+ROOT = Path(__file__).parents[2]
+ROWS = pa.table(
+    {
+        "customer_id": ["a", "b"],
+        "reporting_week": ["2025-45", "2025-46"],
+        "mcc": ["5411", "5411"],
+        "spend_amount": ["1.00", "2.00"],
+        "transaction_count": ["1", "1"],
+    }
+)
+
+
+def from_memory(config: Config, engine: Engine) -> Source:
+    return MemorySource(ROWS, engine)
+
+
+def test_test_connection_says_on_standard_output_what_is_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with DataLoader(Config(), from_memory) as loader:
+        report = loader.test_connection()
+    assert capsys.readouterr().out == report.summary + "\n"
+    assert report.rows == 2
+
+
+def test_read_takes_a_label_and_the_configured_number_of_reference_weeks() -> None:
+    with DataLoader(Config(), from_memory) as loader:
+        delivery = loader.read("2025-46")
+        assert len(delivery.reference_weeks) == Config().feature_engineering.reference_weeks
+        assert len(loader.engine.rows(delivery.select([delivery.week]))) == 1
+        assert loader.read(ReportingWeek.parse("2025-45"), 1).reference_weeks[0].label == "2025-44"
+        assert [week.rows for week in loader.weeks()] == [1, 1]
+
+
+def test_closing_deletes_what_the_engine_kept() -> None:
+    loader = DataLoader(Config(), from_memory)
+    folder = loader.engine.folder
+    assert folder.exists()
+    loader.close()
+    assert not folder.exists()
+
+
+def test_the_command_of_the_guide_says_what_the_configured_source_holds(tmp_path: Path) -> None:
+    (tmp_path / "datasamples").mkdir()
+    (tmp_path / "temp").mkdir()
+    (tmp_path / "datasamples" / "a.csv").write_text(
+        "customer_id,reporting_week,mcc,spend_amount,transaction_count\na,2025-46,5411,1.00,1\n",
+        encoding="utf-8",
+    )
+    command = "from src.data.loader import DataLoader; loader = DataLoader(); "
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", command + "loader.test_connection()"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "temp")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    assert "datasamples: 1 CSV file" in done.stdout
+    assert "1 row in week 2025-46 (17–23 November 2025)" in done.stdout
+    assert list((tmp_path / "temp").iterdir()) == []
