@@ -175,6 +175,11 @@ def listener(answer: bytes | None) -> Iterator[int]:
                         closing.wait(20)
                     else:
                         client.sendall(answer)
+                        # Closing on what was not read yet would reset the connection, and the
+                        # client might never see the answer.
+                        client.shutdown(socket.SHUT_WR)
+                        while client.recv(_CHUNK):
+                            pass
 
         thread = threading.Thread(target=serve)
         thread.start()

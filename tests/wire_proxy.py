@@ -54,7 +54,8 @@ class MessageProxy(Proxy):
     target : int
         The port of the server.
     at : int
-        The message, counted from 1 over all connections; 0 is none.
+        The message, counted from 1 over all connections; 0 is none. A goodbye does not count: it
+        may be met before or after the greeting of the next connection.
     deed : callable
         What is done: `cut`, `fail` (statements only), or `do` something.
     moment : str
@@ -97,7 +98,10 @@ class MessageProxy(Proxy):
         self._ours.data += data
         whole = b""
         while message := self._ours.take():
-            self.seen.append(_described(message))
+            if (name := _described(message)) == "terminate":
+                whole += message
+                continue
+            self.seen.append(name)
             if len(self.seen) == self._at and self._moment == "before":
                 changed = self._interfere(message)
                 if changed is None:

@@ -134,8 +134,6 @@ def some_faults(messages: list[str]) -> Iterator[Fault]:
 def all_faults(messages: list[str]) -> Iterator[Fault]:
     """Yield every fault at every message up to the last one that is answered."""
     for at in range(1, statements_of(messages, "execute")[-1] + 1):
-        if messages[at - 1] == "terminate":
-            continue  # a connection of which nothing more is wanted
         yield at, cut, "before"
         yield at, cut, "after"
         if messages[at - 1].startswith(("query", "parse")):
