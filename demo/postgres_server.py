@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import shutil
@@ -12,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep
@@ -26,8 +28,12 @@ VERSIONS: Mapping[int, str] = {16: "pginstall", 18: "pginstall18"}
 NOBODY = 65534
 """PostgreSQL refuses to run as root; started by root, it runs as this user."""
 
+MEMORY = Path("/dev/shm")
+"""A file system in memory, on Linux."""
+
 PASSWORD = "a throw-away p@ss/word"
 _START_SECONDS = 60
+_ROOM_BYTES = 2_000_000_000
 _PR_SET_PDEATHSIG = 1
 
 
@@ -57,13 +63,12 @@ class PostgresServer:
         binaries: Path | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="cardwatch-postgres-"))
-        self._folder.chmod(0o711)
+        self._folder = _new_folder(_roomiest())
         self.data = self._folder / "data"
         self.log = self._folder / "server.log"
         self.port = _free_port()
         self._settings = dict(settings or {})
-        self._binaries = self._reachable(binaries or _binaries_of(version))
+        self._binaries = _reachable(binaries or _binaries_of(version))
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str = "postgres", user: str = "postgres", password: str = "") -> str:
@@ -81,7 +86,8 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server, and make its data folder before the first start."""
         if not (self.data / "PG_VERSION").exists():
-            self._initialise()
+            shutil.copytree(_initialised(self._binaries), self.data, copy_function=_copied)
+            _hand_over(self.data)
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -98,7 +104,7 @@ class PostgresServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 preexec_fn=_end_with_parent,
-                **self._as_ordinary_user(),
+                **_as_ordinary_user(),
             )
         self._await_ready(self._process)
 
@@ -155,28 +161,6 @@ class PostgresServer:
     ) -> None:
         self.close()
 
-    def _initialise(self) -> None:
-        secret = self._folder / "password"
-        secret.write_text(PASSWORD + "\n", encoding="utf-8")
-        self.data.mkdir(mode=0o700, exist_ok=True)
-        if _is_root():
-            for path in (self.data, secret):
-                os.chown(path, NOBODY, NOBODY)
-        command: Sequence[str | Path] = (
-            self._binaries / "initdb",
-            f"--pgdata={self.data}",
-            "--username=postgres",
-            "--auth=scram-sha-256",
-            f"--pwfile={secret}",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--no-sync",
-        )
-        done = subprocess.run(command, capture_output=True, text=True, **self._as_ordinary_user())
-        secret.unlink()
-        if done.returncode:
-            raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
-
     def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
         """Wait until this very server answers; its own file says so, whoever else listens."""
         until = monotonic() + _START_SECONDS
@@ -189,28 +173,6 @@ class PostgresServer:
         said = self.log.read_text(encoding="utf-8", errors="replace").strip()
         self.stop()
         raise RuntimeError(f"the server did not start: {said}")
-
-    def _as_ordinary_user(self) -> dict[str, Any]:
-        environment = {key: os.environ[key] for key in ("PATH", "TZ") if key in os.environ}
-        options: dict[str, Any] = {"cwd": "/", "env": environment | {"LC_ALL": "C"}}
-        if _is_root():
-            options |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-        return options
-
-    def _reachable(self, binaries: Path) -> Path:
-        """Return a folder from which the server's user may run the binaries."""
-        if not _is_root() or _open_to_everybody(binaries / "postgres"):
-            return binaries
-        # The wheel keeps shared libraries beside its package, where the programs look for them.
-        package = binaries.parent.parent
-        copied = self._folder / "wheel"
-        shutil.copytree(binaries.parent, copied / package.name / binaries.parent.name)
-        if (libraries := package.with_name(f"{package.name}.libs")).is_dir():
-            shutil.copytree(libraries, copied / libraries.name)
-        for folder, _, names in os.walk(copied):
-            for path in (Path(folder), *(Path(folder) / name for name in names)):
-                path.chmod(0o755)
-        return copied / package.name / binaries.parent.name / binaries.name
 
 
 def wheel_binaries(version: int) -> Path:
@@ -227,6 +189,91 @@ def _binaries_of(version: int | None) -> Path:
     if chosen and version is None:
         return Path(chosen)
     return wheel_binaries(version or max(VERSIONS))
+
+
+@cache
+def _initialised(binaries: Path) -> Path:
+    """Return the data folder of a server that never ran, from which every server begins."""
+    folder = _kept_folder(_roomiest())
+    data, secret = folder / "data", folder / "password"
+    secret.write_text(PASSWORD + "\n", encoding="utf-8")
+    data.mkdir(mode=0o700)
+    _hand_over(data)
+    _hand_over(secret)
+    command: Sequence[str | Path] = (
+        binaries / "initdb",
+        f"--pgdata={data}",
+        "--username=postgres",
+        "--auth=scram-sha-256",
+        f"--pwfile={secret}",
+        "--encoding=UTF8",
+        "--locale=C",
+        "--no-sync",
+    )
+    done = subprocess.run(command, capture_output=True, text=True, **_as_ordinary_user())
+    secret.unlink()
+    if done.returncode:
+        raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
+    return data
+
+
+@cache
+def _reachable(binaries: Path) -> Path:
+    """Return a folder from which the server's user may run the binaries."""
+    if not _is_root() or _open_to_everybody(binaries / "postgres"):
+        return binaries
+    # The wheel keeps shared libraries beside its package, where the programs look for them.
+    package = binaries.parent.parent
+    copied = _kept_folder(Path(tempfile.gettempdir())) / "wheel"
+    shutil.copytree(binaries.parent, copied / package.name / binaries.parent.name)
+    if (libraries := package.with_name(f"{package.name}.libs")).is_dir():
+        shutil.copytree(libraries, copied / libraries.name)
+    for folder, _, names in os.walk(copied):
+        for path in (Path(folder), *(Path(folder) / name for name in names)):
+            path.chmod(0o755)
+    return copied / package.name / binaries.parent.name / binaries.name
+
+
+def _kept_folder(parent: Path) -> Path:
+    """Make a folder that goes when this process ends."""
+    folder = _new_folder(parent)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _new_folder(parent: Path) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="cardwatch-postgres-", dir=parent))
+    folder.chmod(0o711)
+    return folder
+
+
+def _roomiest() -> Path:
+    """Return where data goes: into memory where that is a file system with room, or to disk."""
+    with suppress(OSError):
+        if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > _ROOM_BYTES:
+            return MEMORY
+    return Path(tempfile.gettempdir())
+
+
+def _copied(source: str, target: str) -> None:
+    shutil.copy2(source, target)
+    _hand_over(Path(target))
+
+
+def _hand_over(path: Path) -> None:
+    """Give a path, and all folders below it, to the user that the server runs as."""
+    if _is_root():
+        os.chown(path, NOBODY, NOBODY)
+        for folder, _, _ in os.walk(path):
+            os.chown(folder, NOBODY, NOBODY)
+
+
+def _as_ordinary_user() -> dict[str, Any]:
+    environment = {key: os.environ[key] for key in ("PATH", "TZ") if key in os.environ}
+    options: dict[str, Any] = {"cwd": "/", "env": environment | {"LC_ALL": "C"}}
+    if _is_root():
+        options |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    return options
 
 
 def _free_port() -> int:

@@ -4,12 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from postgres import database, own_server, postgres
 from published_database import prepared, ready
 from small_portfolio import WEEK, ScoredWeek, portfolio_rows, write_parquet
 from two_runs import runs
 
 from cardwatch.engine import Engine
+
+settings.register_profile("same every time", derandomize=True, deadline=None)
+settings.load_profile("same every time")
 
 __all__ = ["database", "own_server", "postgres", "prepared", "ready", "runs"]
 

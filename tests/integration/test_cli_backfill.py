@@ -201,7 +201,9 @@ def test_a_range_that_ends_before_it_begins_is_one_clear_line(tmp_path: Path, da
     )
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.system)]
+)
 def test_an_interrupted_backfill_goes_on_where_it_stopped(
     tmp_path: Path, data: Path, how: signal.Signals
 ) -> None:

@@ -99,7 +99,7 @@ def test_a_packed_week_that_a_database_lacks_is_told(place: Path, ready: Databas
     assert found[1][0] == "published"
 
 
-@pytest.mark.parametrize("cached", ["false", "true"])
+@pytest.mark.parametrize("cached", ["true", pytest.param("false", marks=pytest.mark.system)])
 def test_weeks_read_from_a_database_are_done_until_a_row_changes(
     tmp_path: Path, database: Database, cached: str
 ) -> None:

@@ -202,12 +202,15 @@ def test_an_upgrade_does_not_wait_for_another_for_ever(database: Database) -> No
         pass
 
 
-def test_an_upgrade_that_fails_leaves_nothing_wherever_it_fails(database: Database) -> None:
+@pytest.mark.parametrize("step", [25, pytest.param(5, marks=pytest.mark.system)])
+def test_an_upgrade_that_fails_leaves_nothing_wherever_it_fails(
+    database: Database, step: int
+) -> None:
     counting = FailingOperations(0)
     with upgraded(database, "counted", operations=counting):
         pass
     before = relations(database)
-    for at in range(1, len(counting.seen) + 1, 9):
+    for at in range(1, len(counting.seen) + 1, step):
         operations = FailingOperations(at)
         with pytest.raises(RuntimeError), upgraded(database, operations=operations):
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from command_line import cardwatch
 
 from cardwatch.week import ReportingWeek
 
@@ -43,6 +45,12 @@ def called(folder: Path, *arguments: str, **variables: str) -> subprocess.Comple
     )
 
 
+def guides_entry() -> None:
+    """Do what ``python main.py`` does, in this process."""
+    sys.argv[0] = "main.py"
+    runpy.run_path(str(ROOT / "main.py"), run_name="__main__")
+
+
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("anomaly-detection")
@@ -52,11 +60,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("logs", "outputs", "config", "datasamples"):
         (folder / name).mkdir()
     shutil.copy(ROOT / "config" / "config.example.yaml", folder / "config" / "config.yaml")
-    made = called(
-        folder, "-c", "from cardwatch.cli import main; main()",
-        "sample", "--customers", "300", "--weeks", "14",
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr
+    cardwatch(folder, "sample", "--customers", "300", "--weeks", "14")
     return folder
 
 
@@ -76,13 +80,13 @@ def test_the_configuration_check_prints_the_configuration(installation: Path) ->
 
 
 def test_the_connection_check_says_what_it_found(installation: Path) -> None:
-    done = called(
-        installation,
-        "-c",
-        "from src.data.loader import DataLoader; loader = DataLoader(); loader.test_connection()",
-    )
-    assert done.returncode == 0, done.stderr
+    (installation / "temporary").mkdir()
+    command = "from src.data.loader import DataLoader; loader = DataLoader(); "
+    words = ("-W", "error", "-c", command + "loader.test_connection()")
+    done = called(installation, *words, TMPDIR=str(installation / "temporary"))
+    assert (done.returncode, done.stderr) == (0, "")
     assert "14 weeks" in done.stdout
+    assert list((installation / "temporary").iterdir()) == []
 
 
 def test_the_pipeline_command_writes_the_list_with_the_guides_columns_first(
@@ -105,20 +109,17 @@ def test_the_runbooks_week_has_only_begun_so_the_last_complete_one_is_named(
     installation: Path, last_week: ReportingWeek
 ) -> None:
     now = datetime.now(UTC).date()
-    done = called(
-        installation, "main.py", "--reporting-week", f"{now:%Y-%W}", "--output-dir", "outputs"
-    )
-    assert done.returncode == 3
-    assert f"python main.py --reporting-week {last_week.label}" in done.stderr
-    assert "Traceback" not in done.stderr
+    words = ("--reporting-week", f"{now:%Y-%W}", "--output-dir", "outputs")
+    done = cardwatch(installation, *words, code=3, entry=guides_entry)
+    assert f"python main.py --reporting-week {last_week.label}" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_a_week_that_is_not_in_the_source_is_one_line_and_exit_code_3(
     installation: Path, last_week: ReportingWeek
 ) -> None:
     absent = ReportingWeek(last_week.monday - timedelta(weeks=100))
-    done = called(installation, "main.py", "--reporting-week", absent.label)
-    assert done.returncode == 3
-    assert [line for line in done.stderr.splitlines() if "error:" in line] != []
-    assert last_week.label in done.stderr
+    done = cardwatch(installation, "--reporting-week", absent.label, code=3, entry=guides_entry)
+    assert done.errors
+    assert last_week.label in done.err
     assert not (installation / "outputs" / f"anomalies_{absent.label}.csv").exists()

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pyarrow as pa
 import pytest
 
@@ -14,7 +10,6 @@ from cardwatch.sources.base import Source
 from cardwatch.sources.memory import MemorySource
 from cardwatch.week import ReportingWeek
 
-ROOT = Path(__file__).parents[2]
 ROWS = pa.table(
     {
         "customer_id": ["a", "b"],
@@ -54,26 +49,3 @@ def test_closing_deletes_what_the_engine_kept() -> None:
     assert folder.exists()
     loader.close()
     assert not folder.exists()
-
-
-def test_the_command_of_the_guide_says_what_the_configured_source_holds(tmp_path: Path) -> None:
-    (tmp_path / "datasamples").mkdir()
-    (tmp_path / "temp").mkdir()
-    (tmp_path / "datasamples" / "a.csv").write_text(
-        "customer_id,reporting_week,mcc,spend_amount,transaction_count\na,2025-46,5411,1.00,1\n",
-        encoding="utf-8",
-    )
-    command = "from src.data.loader import DataLoader; loader = DataLoader(); "
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", command + "loader.test_connection()"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "temp")},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.stderr == ""
-    assert "datasamples: 1 CSV file" in done.stdout
-    assert "1 row in week 2025-46 (17–23 November 2025)" in done.stdout
-    assert list((tmp_path / "temp").iterdir()) == []
