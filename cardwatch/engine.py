@@ -91,6 +91,8 @@ class Engine:
             # DuckDB 1.5 accepts this one at connection without ever enforcing it.
             self.connection.execute("SET max_temp_directory_size = $1", [max_temp_directory_size])
             self.connection.execute("SET TimeZone = 'UTC'")
+            # The tables go with the session: writing them out as it ends would help nobody.
+            self.connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         except duckdb.Error as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise ConfigurationError(
