@@ -33,7 +33,7 @@ run-postgres: $(DEV_STAMP) ## The whole story on a throw-away PostgreSQL: load, 
 	@$(BIN)/python -m demo.run_postgres
 
 test: $(DEV_STAMP) config/config.yaml ## Run the tests, except those that need a system package
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not system"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not system"
 
 test-system: $(DEV_STAMP) config/config.yaml ## Run the tests that need Debian packages, installed first where that may be
 	@bash tests/system/install.sh

@@ -424,6 +424,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, earlier: ScoredWeek) -> None:
     assert contents(tmp_path / "outputs") == contents(earlier.outputs)
 
 
+@pytest.mark.system
 def test_a_run_that_was_killed_can_simply_be_run_again(tmp_path: Path, earlier: ScoredWeek) -> None:
     deliver(tmp_path, with_lines()(), "")
     with start(tmp_path, *RUN, LOG_LEVEL="INFO", TMPDIR=str(tmp_path)) as process:

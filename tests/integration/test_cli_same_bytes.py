@@ -82,9 +82,16 @@ LAYOUTS: list[Callable[[pa.Table, Path], None]] = [
     hive_folders,
     other_names_and_types,
 ]
+OFTEN = (excel_csv, unequal_parquet_files, other_names_and_types)
 
 
-@pytest.mark.parametrize("write", LAYOUTS)
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(each, marks=() if each in OFTEN else pytest.mark.system, id=each.__name__)
+        for each in LAYOUTS
+    ],
+)
 def test_the_files_the_rows_come_in_change_nothing(
     tmp_path: Path, scored: ScoredWeek, write: Callable[[pa.Table, Path], None]
 ) -> None:

@@ -119,7 +119,14 @@ def test_wrong_port_where_the_connection_is_closed_at_once(run: Run) -> None:
     assert "closed the connection before a session stood" in error.message
 
 
-@EVERY_DRIVER
+@pytest.mark.parametrize(
+    "run",
+    [
+        through_psycopg,
+        pytest.param(through_adbc, marks=pytest.mark.system),
+        pytest.param(through_sqlalchemy, marks=pytest.mark.system),
+    ],
+)
 def test_wrong_port_where_nothing_ever_answers(run: Run) -> None:
     with listener(None) as port:
         error = fault(f"postgresql://reader:hunter2@127.0.0.1:{port}/cards", run)

@@ -277,12 +277,13 @@ def test_where_the_server_stays_away_after_a_commit_it_is_said_that_the_outcome_
 # Killed at any moment
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("moment", "operation", "table", "outcome"),
     [
-        pytest.param("before", "copy", "anomaly_runs", "run-1", marks=pytest.mark.system),
+        ("before", "copy", "anomaly_runs", "run-1"),
         ("after", "send", "anomaly_scores", "run-1"),
-        pytest.param("after", "commit", "", "run-2", marks=pytest.mark.system),
+        ("after", "commit", "", "run-2"),
     ],
 )
 def test_a_publisher_that_is_killed_leaves_the_old_week_or_the_new_one(
