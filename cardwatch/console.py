@@ -45,7 +45,7 @@ STYLES = {
     "concern": "red",
     "opportunity": "green",
 }
-CHECK_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+CHECK_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "dim"}
 WIDTH_WITHOUT_TERMINAL = 120
 
 

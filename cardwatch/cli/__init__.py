@@ -1,5 +1,5 @@
 """The command line: options in, one line and an exit code out."""
 
-from cardwatch.cli.app import app, main, run_main
+from cardwatch.cli.app import alert_test_main, app, health_main, main, run_main
 
-__all__ = ["app", "main", "run_main"]
+__all__ = ["alert_test_main", "app", "health_main", "main", "run_main"]

@@ -5,12 +5,13 @@ Heavy modules are imported inside the commands, so that ``--help`` answers at on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 import cardwatch
-from cardwatch.cli import configuration, data, database, lists, runs
+from cardwatch.cli import configuration, data, database, lists, monitoring, runs
 from cardwatch.cli.process import guarded
 
 app = typer.Typer(
@@ -47,6 +48,8 @@ for command in (
     lists.compare,
     runs.reproduce,
     database.publish,
+    monitoring.verify,
+    monitoring.health,
     configuration.doctor,
     data.sample,
 ):
@@ -65,6 +68,11 @@ for one in (database.upgrade, database.check):
 app.add_typer(database_app, name="db")
 
 
+alert_app = typer.Typer(help="Try the channels that alerts go to.", no_args_is_help=True)
+alert_app.command()(monitoring.test)
+app.add_typer(alert_app, name="alert")
+
+
 def main() -> None:
     """Run the command line; the entry point ``cardwatch``."""
     guarded(app)
@@ -72,6 +80,20 @@ def main() -> None:
 
 def run_main() -> None:
     """Run ``cardwatch run``; the entry point ``main.py``."""
+    _alone(runs.run)
+
+
+def health_main() -> None:
+    """Run ``cardwatch health``; the guide's ``python -m src.monitoring.health_checks``."""
+    _alone(monitoring.health)
+
+
+def alert_test_main() -> None:
+    """Run ``cardwatch alert test``; the guide's ``python -m src.monitoring.alerting``."""
+    _alone(monitoring.test)
+
+
+def _alone(command: Callable[..., None]) -> None:
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    alone.command(help=runs.run.__doc__)(runs.run)
+    alone.command(help=command.__doc__)(command)
     guarded(alone)

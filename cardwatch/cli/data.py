@@ -35,15 +35,26 @@ def validate(
 
 
 def weeks(
+    reporting_week: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CARDWATCH_REPORTING_WEEK",
+            help="Say only whether this week is over and has rows; exits with 3 where not.",
+        ),
+    ] = None,
     source: SourcePath = None,
     config: ConfigFile = None,
     output_format: Format = OutputFormat.TEXT,
     debug: Debug = False,
 ) -> None:
-    """List the weeks in the source, with rows, customers and spend."""
-    from cardwatch.commands.data import weeks_command
+    """List the weeks in the source, with rows, customers and spend, or look for one of them."""
+    from cardwatch.commands.data import week_command, weeks_command
 
-    weeks_command(load(config, source).config, output_format == "json")
+    loaded = load(config, source).config
+    if reporting_week is not None:
+        week_command(loaded, reporting_week, output_format == "json")
+    else:
+        weeks_command(loaded, output_format == "json")
 
 
 def sample(

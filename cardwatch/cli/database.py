@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cardwatch.cli.options import ConfigFile, Debug, OutputDir, load
+from cardwatch.cli.options import ConfigFile, Debug, MonitoringFile, OutputDir, load
 
 
 def publish(
@@ -38,13 +38,20 @@ def publish(
             help="Check everything and say what would be written, but write nothing.",
         ),
     ] = False,
+    monitoring_config: MonitoringFile = None,
     debug: Debug = False,
 ) -> None:
     """Send what the files of a week say to the database; safe to repeat."""
     from cardwatch.commands.database import publish_command
 
     loaded = _load(config, output_dir)
-    publish_command(loaded.config, reporting_week, all_missing=all_missing, dry_run=dry_run)
+    publish_command(
+        loaded.config,
+        reporting_week,
+        all_missing=all_missing,
+        dry_run=dry_run,
+        monitoring=monitoring_config,
+    )
 
 
 def upgrade(

@@ -59,6 +59,14 @@ Format = Annotated[
     OutputFormat,
     typer.Option("--format", envvar="CARDWATCH_FORMAT", help="Text for people, JSON for machines."),
 ]
+MonitoringFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--monitoring-config",
+        envvar="CARDWATCH_MONITORING_CONFIG",
+        help="The monitoring settings. Without it, config/monitoring_config.yaml, or defaults.",
+    ),
+]
 AllowPartial = Annotated[
     bool,
     typer.Option(

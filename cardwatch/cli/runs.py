@@ -13,6 +13,7 @@ from cardwatch.cli.options import (
     Debug,
     DryRun,
     Format,
+    MonitoringFile,
     OutputDir,
     OutputFormat,
     SourcePath,
@@ -31,6 +32,7 @@ def run(
     dry_run: DryRun = False,
     allow_partial: AllowPartial = False,
     output_format: Format = OutputFormat.TEXT,
+    monitoring_config: MonitoringFile = None,
     debug: Debug = False,
 ) -> None:
     """Score a week, print the list with its reasons, and write the results."""
@@ -44,6 +46,7 @@ def run(
         allow_partial=allow_partial,
         as_json=output_format == "json",
         given={"--source": source, "--config": config, "--output-dir": output_dir},
+        monitoring=monitoring_config,
     )
 
 
@@ -86,6 +89,7 @@ def backfill(
         ),
     ] = False,
     output_format: Format = OutputFormat.TEXT,
+    monitoring_config: MonitoringFile = None,
     debug: Debug = False,
 ) -> None:
     """Run the weeks of a range in order, and skip what is done.
@@ -103,6 +107,7 @@ def backfill(
         keep_going=keep_going,
         dry_run=dry_run,
         as_json=output_format == "json",
+        monitoring=monitoring_config,
     )
 
 

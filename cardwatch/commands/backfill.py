@@ -6,10 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from time import perf_counter
 
 from cardwatch import console
 from cardwatch.backfill import WeekOutcome, document, exit_code
+from cardwatch.commands.monitoring import watching
 from cardwatch.commands.opening import command_session, held
 from cardwatch.config import Config, config_hash, public_dict
 from cardwatch.errors import CardwatchError, ConfigurationError, WeekNotAvailableError
@@ -49,8 +51,29 @@ def backfill_command(
     keep_going: bool,
     dry_run: bool,
     as_json: bool,
+    monitoring: Path | None = None,
 ) -> None:
     """Run every week of a range that is not done, oldest first, and tell what became of each."""
+    with watching(config, "cardwatch backfill", monitoring, dry_run=dry_run) as noted:
+        outcomes = _backfill(config, first, last, force, keep_going, dry_run)
+        if as_json:
+            console.write_json(json.dumps(document(outcomes, dry_run), indent=2))
+        else:
+            console.show_outcomes(outcomes, dry_run)
+        noted.summary = "; ".join(each.sentence for each in outcomes if each.exit_code)
+        if code := exit_code(outcomes):
+            raise SystemExit(code)
+        noted.summary = f"{console.counted(len(outcomes), 'week')} done"
+
+
+def _backfill(
+    config: Config,
+    first: str,
+    last: str | None,
+    force: bool,
+    keep_going: bool,
+    dry_run: bool,
+) -> list[WeekOutcome]:
     with command_session(config, "cardwatch backfill") as session:
         weeks = _range(first, last, session)
         present, today = frozenset(session.source.present()), session.today
@@ -61,13 +84,7 @@ def backfill_command(
         console.show_progress(f"{len(outcomes)} of {len(weeks)}: {outcomes[-1].sentence}")
         if outcomes[-1].exit_code and not keep_going:
             break
-    outcomes += [WeekOutcome(week, "not reached") for week in weeks[len(outcomes) :]]
-    if as_json:
-        console.write_json(json.dumps(document(outcomes, dry_run), indent=2))
-    else:
-        console.show_outcomes(outcomes, dry_run)
-    if code := exit_code(outcomes):
-        raise SystemExit(code)
+    return outcomes + [WeekOutcome(week, "not reached") for week in weeks[len(outcomes) :]]
 
 
 def _range(first: str, last: str | None, session: Session) -> tuple[ReportingWeek, ...]:

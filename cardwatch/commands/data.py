@@ -15,6 +15,7 @@ from cardwatch.config import Config
 from cardwatch.pipeline import check_week
 from cardwatch.schema import Checked
 from cardwatch.session import last_complete, partial_remark
+from cardwatch.sources.base import week_not_available
 from cardwatch.sources.sample import SamplePortfolio, write_sample
 from cardwatch.week import ReportingWeek
 
@@ -74,6 +75,25 @@ def weeks_command(config: Config, as_json: bool) -> None:
         )
         return
     console.show_weeks(summaries, complete)
+
+
+def week_command(config: Config, wanted: str, as_json: bool) -> None:
+    """Say whether a week is over and has rows; cheap enough to be asked again and again.
+
+    Raises
+    ------
+    WeekNotAvailableError
+        If it is not over, or the source has no row of it.
+    """
+    with command_session(config, "cardwatch weeks", wanted_week(config, wanted, False)) as session:
+        week, present = session.chosen, session.source.present()
+    numbering = config.reporting_week.numbering
+    if week not in present:
+        raise week_not_available(week, present, session.source.origin, numbering)
+    if as_json:
+        console.write_json(json.dumps({"reporting_week": week.label, "present": True}))
+    else:
+        console.out.print(f"Week {week.display(numbering)} is over and has rows", markup=False)
 
 
 def sample_command(customers: int, weeks: int, seed: int, folder: Path) -> None:

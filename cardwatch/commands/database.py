@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from cardwatch import console
+from cardwatch.commands.monitoring import watching
 from cardwatch.config import Config
 from cardwatch.database.faults import translated
 from cardwatch.errors import PublishError
@@ -76,9 +78,19 @@ def check_command(config: Config) -> None:
 
 
 def publish_command(
-    config: Config, wanted: str | None, *, all_missing: bool, dry_run: bool
+    config: Config,
+    wanted: str | None,
+    *,
+    all_missing: bool,
+    dry_run: bool,
+    monitoring: Path | None = None,
 ) -> None:
     """Send to the database what the files of a week say, or say what that would do."""
+    with watching(config, "cardwatch publish", monitoring, dry_run=dry_run):
+        _publish(config, wanted, all_missing, dry_run)
+
+
+def _publish(config: Config, wanted: str | None, all_missing: bool, dry_run: bool) -> None:
     sink, output = open_database_sink(config), config.output
     with (
         command_log(config),

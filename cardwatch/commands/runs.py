@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from cardwatch import console
+from cardwatch.commands.monitoring import watching
 from cardwatch.commands.opening import command_session, held, wanted_week
 from cardwatch.config import Config, restore_config
 from cardwatch.errors import PublishError
 from cardwatch.history import read_history
 from cardwatch.manifest import RunManifest, load_manifest
+from cardwatch.monitoring.watching import Watched
 from cardwatch.outdated import remedy
 from cardwatch.outputs import OutputFile
 from cardwatch.pipeline import RunResult, publish, run_week
@@ -37,15 +39,29 @@ def run_command(
     allow_partial: bool,
     as_json: bool,
     given: Options,
+    monitoring: Path | None = None,
 ) -> None:
-    """Score a week and publish it, or say what that would do."""
+    """Score a week and publish it, or say what that would do; watched, where that is turned on."""
+    with watching(config, "cardwatch run", monitoring, dry_run=dry_run) as noted:
+        _run(config, wanted, noted, dry_run, allow_partial, as_json, given)
+
+
+def _run(
+    config: Config,
+    wanted: str | None,
+    noted: Watched,
+    dry_run: bool,
+    allow_partial: bool,
+    as_json: bool,
+    given: Options,
+) -> None:
     sinks = open_sinks(config)
     choose = wanted_week(config, wanted, allow_partial)
     result: RunResult | None = None
     receipts: list[Receipt] = []
     try:
         with command_session(config, "cardwatch run", choose) as s, held(sinks, config, dry_run):
-            parts = s.parts()
+            parts, noted.week = s.parts(), s.chosen.label
             result = run_week(s.chosen, config, parts, partial_remark(s.chosen, s.today))
             if not dry_run:
                 for receipt in publish(result, s.manifest(result), parts, sinks):
@@ -54,6 +70,7 @@ def run_command(
         if result is not None and receipts:  # the files are written: show the list that is in them
             _show_run(result, receipts, dry_run, sinks, as_json)
         raise
+    noted.summary = f"{console.counted(len(result.report.ranking.listed), 'customer')} listed"
     _show_run(result, receipts, dry_run, sinks, as_json)
     if not (dry_run or as_json):
         console.show_next_steps(_next_steps(result, config, given))

@@ -1,0 +1,1 @@
+"""Watching the system itself: health checks, alerts and metrics."""

@@ -1,0 +1,358 @@
+"""``cardwatch health``, ``verify`` and what runs tell, on a small portfolio."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import ROOT, Outcome, cardwatch
+from message_servers import HttpServer, http_server
+from postgres import Database
+from prometheus_client.parser import text_string_to_metric_families
+from small_portfolio import WEEK, portfolio_rows, write_parquet
+from tcp_proxy import listener
+
+from cardwatch.cli import health_main
+from cardwatch.config import Config, LoadedConfig
+from cardwatch.monitoring.findings import Finding
+from cardwatch.monitoring.health_checks import CHECKS, check_health
+from cardwatch.monitoring.settings import HealthSettings, MonitoringSettings
+from cardwatch.monitoring.surroundings import Surroundings, last_due
+
+ON = {"ENABLE_MONITORING": "true"}
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which two weeks were run; not to be changed."""
+    folder = tmp_path_factory.mktemp("installation")
+    write_parquet(portfolio_rows(), folder / "data")
+    (folder / "config").mkdir()
+    for week in (WEEK - 1, WEEK):
+        run(folder, "--reporting-week", week.label)
+    return folder
+
+
+@pytest.fixture
+def installation(tmp_path: Path, earlier: Path) -> Path:
+    return Path(shutil.copytree(earlier, tmp_path / "installation"))
+
+
+@pytest.fixture
+def hook() -> Iterator[HttpServer]:
+    with http_server() as server:
+        yield server
+
+
+def run(folder: Path, *words: str, code: int = 0, **variables: str) -> Outcome:
+    on: dict[str, Any] = {**ON, **variables}
+    return cardwatch(folder, "run", "--source", "data", *words, code=code, **on)
+
+
+def monitored(folder: Path, settings: str) -> None:
+    (folder / "config" / "monitoring_config.yaml").write_text(settings, encoding="utf-8")
+
+
+def health(folder: Path, code: int, *words: str, **variables: str) -> dict[str, dict[str, Any]]:
+    """Run the health check; returns its findings by name, as the report has them."""
+    on: dict[str, Any] = {**ON, **variables}
+    done = cardwatch(folder, "--source", "data", *words, code=code, entry=health_main, **on)
+    assert done.errors == []
+    report = json.loads((folder / "outputs" / "health_check_latest.json").read_text())
+    assert report["exit_code"] == code
+    assert [each["name"] for each in report["checks"]] == list(CHECKS)
+    return {each["name"]: each for each in report["checks"]}
+
+
+def metrics(path: Path) -> dict[tuple[str, str], float]:
+    """Return the values of a metrics file by name and labels."""
+    return {
+        (sample.name, ",".join(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(path.read_text())
+        for sample in family.samples
+    }
+
+
+def test_every_check_says_what_it_found_and_what_was_expected(installation: Path) -> None:
+    found = health(installation, 1)
+    # The portfolio is of last year: its newest week is not the last one that is over.
+    assert found["latest-week"]["status"] == "warn"
+    assert found["latest-week"]["next_step"]
+    ok = {name for name, each in found.items() if each["status"] == "ok"}
+    assert ok >= {"configuration", "source", "outputs", "disk", "drift", "coverage", "log-errors"}
+    assert found["drift"]["measured"].startswith("PSI 0.")
+    for name, each in found.items():
+        assert each["measured"], name
+        assert each["runbook"] == f"docs/RUNBOOK.md#{name}"
+        assert each["status"] in ("ok", "unknown") or each["next_step"]
+
+
+def test_a_file_that_was_altered_fails_the_check_of_the_outputs(installation: Path) -> None:
+    listed = installation / "outputs" / f"anomalies_{WEEK.label}.csv"
+    listed.write_text("customer_id\n")
+    found = health(installation, 2)
+    assert found["outputs"]["status"] == "fail"
+    assert listed.name in found["outputs"]["measured"]
+    assert found["outputs"]["next_step"].endswith(f"--reporting-week {WEEK.label}")
+
+
+def test_thresholds_come_from_the_monitoring_settings(installation: Path) -> None:
+    monitored(installation, "health: {disk_warn_gb: 100000000, coverage_warn_share: 1}\n")
+    found = health(installation, 1)
+    assert found["disk"]["status"] == "warn"
+    assert "at least 1e+08 GB free" in found["disk"]["expected"]
+
+
+def test_a_failed_run_is_told_by_the_health_check_until_one_succeeds(installation: Path) -> None:
+    run(installation, "--reporting-week", "2019-10", code=3)
+    found = health(installation, 2)["last-run"]
+    assert "ended with exit code 3" in found["measured"]
+    run(installation, "--reporting-week", WEEK.label)
+    assert "exit code" not in health(installation, 1)["last-run"]["measured"]
+
+
+def test_a_configuration_that_cannot_be_read_is_a_report_too(installation: Path) -> None:
+    (installation / "config" / "config.yaml").write_text("outptu: {}\n")
+    found = health(installation, 2)
+    assert "outptu is not a setting" in found["configuration"]["measured"]
+    assert {each["status"] for name, each in found.items() if name != "configuration"} == {
+        "unknown"
+    }
+
+
+def test_a_database_that_never_answers_does_not_hang_the_check(installation: Path) -> None:
+    monitored(installation, "health: {timeout_seconds: 1}\n")
+    with listener(None) as port:
+        (installation / "config" / "config.yaml").write_text(
+            "output: {database: {enabled: true, connect_timeout_seconds: 60}}\n"
+        )
+        url = f"postgresql://reader:hunter2@127.0.0.1:{port}/cards"
+        found = health(installation, 2, DB_CONNECTION_STRING=url)
+    for name in ("database", "published-table"):
+        assert found[name]["status"] == "fail"
+        assert found[name]["measured"] == "no answer within 1 seconds"
+    assert found["source"]["status"] == "ok"
+    assert "hunter2" not in (installation / "outputs" / "health_check_latest.json").read_text()
+
+
+def test_a_check_that_breaks_is_a_finding_and_stops_no_other(tmp_path: Path) -> None:
+    def broken(around: Surroundings) -> Finding:
+        raise ZeroDivisionError
+
+    around = Surroundings(LoadedConfig(Config()), MonitoringSettings(), datetime.now(UTC))
+    report = check_health(around, {"broken": broken, "memory": CHECKS["memory"]})
+    assert [each.status for each in report.findings] == ["fail", "ok"]
+    assert "ZeroDivisionError" in report.findings[0].measured
+
+
+def test_the_database_is_compared_with_the_files(installation: Path, database: Database) -> None:
+    (installation / "config" / "config.yaml").write_text("output: {database: {enabled: true}}\n")
+    url: Any = {"OUTPUT_DB_CONNECTION_STRING": database.url}
+    cardwatch(installation, "db", "upgrade", **url)
+    cardwatch(installation, "publish", "--all-missing", **url)
+    found = health(installation, 1, **url)
+    assert found["published-table"]["measured"].endswith("2 of 2 weeks the same")
+    assert [found[name]["status"] for name in ("published-table", "database", "clock")] == (
+        ["ok"] * 3
+    )
+    done = cardwatch(installation, "verify", **url)
+    assert f"Week {WEEK.label}" in done.out
+    assert "database" in done.out
+    newest = f"WHERE reporting_week = '{WEEK.label}'"
+    database.execute(f"UPDATE anomaly_runs SET is_current = false {newest}")
+    found = health(installation, 2, **url)
+    assert found["published-table"]["status"] == "fail"
+    said = cardwatch(installation, "verify", code=6, **url).errors
+    assert f"cardwatch publish --reporting-week {WEEK.label}" in said[0]
+
+
+def test_a_password_that_expires_is_said_in_time(installation: Path, database: Database) -> None:
+    (installation / "config" / "config.yaml").write_text("output: {database: {enabled: true}}\n")
+    soon = (datetime.now(UTC) + timedelta(days=9)).date()
+    monitored(
+        installation,
+        "health: {credentials_expire: {Power BI: 2020-01-01}}\n".replace(
+            "2020-01-01", '"2020-01-01"'
+        ),
+    )
+    with database.role() as user:
+        database.execute(f"ALTER ROLE {user[0]} VALID UNTIL '{soon}'")
+        url = database.url_as(*user)
+        found = health(installation, 2, OUTPUT_DB_CONNECTION_STRING=url)["credentials"]
+    assert f"is valid until {soon}" in found["measured"]
+    assert "Power BI expired on 2020-01-01" in found["measured"]
+    assert found["status"] == "fail"
+
+
+# verify
+
+
+def test_verify_says_that_a_week_is_whole_or_what_is_amiss(installation: Path) -> None:
+    assert "files whole in outputs" in cardwatch(installation, "verify").out
+    words = ("verify", "--reporting-week", WEEK.label)
+    (installation / "outputs" / f"scores_{WEEK.label}.parquet").unlink()
+    [said] = cardwatch(installation, *words, code=6).errors
+    assert f"scores_{WEEK.label}.parquet is missing" in said
+    [said] = cardwatch(installation, "verify", "--reporting-week", "2019-10", code=6).errors
+    assert "There are no results of week 2019-10" in said
+
+
+def test_weeks_looks_for_one_week(installation: Path) -> None:
+    words = ("weeks", "--source", "data", "--reporting-week")
+    assert "is over and has rows" in cardwatch(installation, *words, WEEK.label).out
+    [said] = cardwatch(installation, *words, "2019-10", code=3).errors
+    assert "There are no rows for week 2019-10" in said
+    [said] = cardwatch(installation, *words, "2060-10", code=3).errors
+    assert "is not over" in said
+
+
+# What runs tell
+
+
+def test_a_run_writes_metrics_whether_it_fails_or_not(installation: Path) -> None:
+    (installation / "metrics").mkdir()
+    monitored(installation, "metrics: {textfile_directory: metrics}\n")
+    run(installation, "--reporting-week", WEEK.label)
+    path = installation / "metrics" / "cardwatch.prom"
+    found = metrics(path)
+    assert found["cardwatch_last_run_success", ""] == 1
+    assert found["cardwatch_customers", "scored"] > 100
+    assert found["cardwatch_rows", ",accepted"] > 1000
+    assert found["cardwatch_run_duration_seconds", "features"] > 0
+    assert found["cardwatch_rows_ratio", ""] > 0
+    monday = datetime.fromtimestamp(
+        found["cardwatch_reporting_week_start_timestamp_seconds", ""], UTC
+    )
+    assert monday.date() == WEEK.monday
+    run(installation, "--reporting-week", "2019-10", code=3)
+    failed = metrics(path)
+    assert failed["cardwatch_last_run_success", ""] == 0
+    assert failed["cardwatch_last_run_exit_code", ""] == 3
+    kept = ("cardwatch_last_success_timestamp_seconds", "")
+    assert failed[kept] == found[kept]
+    health(installation, 2)
+    checked = metrics(installation / "metrics" / "cardwatch_health.prom")
+    assert checked["cardwatch_health_status", "outputs"] == 0
+    assert checked["cardwatch_health_status", "last-run"] == 2
+    assert checked["cardwatch_disk_free_bytes", str(installation / "outputs")] > 0
+
+
+def test_metrics_are_pushed_to_a_gateway(installation: Path, hook: HttpServer) -> None:
+    monitored(installation, f'metrics: {{pushgateway: "http://127.0.0.1:{hook.port}"}}\n')
+    run(installation, "--reporting-week", WEEK.label)
+    assert "cardwatch_last_run_success 1.0" in hook.bodies[0]
+
+
+def test_a_run_that_fails_is_an_alert_and_the_next_good_one_its_end(
+    installation: Path, hook: HttpServer
+) -> None:
+    monitored(installation, f'alerts: {{channels: ["json://127.0.0.1:{hook.port}/x"]}}\n')
+    for _ in range(2):
+        run(installation, "--reporting-week", "2019-10", code=3)
+    run(installation, "--reporting-week", WEEK.label)
+    run(installation, "--reporting-week", WEEK.label)
+    failed, resolved = (json.loads(body)["message"] for body in hook.bodies)
+    assert failed.startswith("CRITICAL: cardwatch run of 2019-10 failed with exit code 3")
+    assert resolved == "RESOLVED: cardwatch run of 2019-10 failed with exit code 3"
+
+
+def test_whoever_wants_to_hear_of_every_run_does(installation: Path, hook: HttpServer) -> None:
+    url = f"json://127.0.0.1:{hook.port}/x"
+    monitored(installation, f'alerts: {{channels: ["{url}"]}}\n')
+    run(installation, "--reporting-week", WEEK.label, ALERT_THRESHOLD="info")
+    assert json.loads(hook.bodies[0])["message"].startswith(
+        f"INFO: cardwatch run of {WEEK.label}\n20 customers listed"
+    )
+
+
+def test_monitoring_that_fails_changes_nothing_about_a_run(installation: Path) -> None:
+    settings = (
+        "metrics: {textfile_directory: nowhere/at/all}\n"
+        'alerts: {channels: ["json://127.0.0.1:1/x"], attempts: 1}\n'
+    )
+    monitored(installation, settings)
+    done = run(installation, "--reporting-week", WEEK.label, ALERT_THRESHOLD="info")
+    assert "Monitoring: The metrics cannot be written (nowhere/at/all/cardwatch.prom)" in done.err
+    assert "Monitoring: an alert by channel 1, json 127.0.0.1 was not sent" in done.err
+    monitored(installation, "alrts: {}\n")
+    done = run(installation, "--reporting-week", WEEK.label)
+    assert "Monitoring: alrts is not a setting" in done.err
+    assert "Did you mean alerts?" in done.err
+
+
+def test_where_monitoring_is_off_nothing_is_left_behind(tmp_path: Path, earlier: Path) -> None:
+    words = ("run", "--source", earlier / "data", "--reporting-week", WEEK.label)
+    cardwatch(tmp_path, *words)
+    assert not (tmp_path / "outputs" / "last_run.json").exists()
+
+
+def test_an_alert_test_says_what_became_of_each_channel(
+    installation: Path, hook: HttpServer
+) -> None:
+    [said] = cardwatch(installation, "alert", "test", code=2).errors
+    assert "No channel is configured" in said
+    urls = [f"json://127.0.0.1:{port}/x" for port in (hook.port, 1)]
+    monitored(installation, f"alerts: {{channels: {json.dumps(urls)}, attempts: 1}}\n")
+    done = cardwatch(installation, "alert", "test", code=7)
+    first, second = done.out.splitlines()
+    assert first == "channel 1, json 127.0.0.1: sent"
+    assert second.startswith("channel 2, json 127.0.0.1: ")
+    assert "1 of 2 channels did not take the test" in done.errors[0]
+
+
+# As the guide calls it
+
+
+@pytest.mark.system
+def test_the_cron_line_works_in_the_shell_of_cron(installation: Path) -> None:
+    documented = [
+        line
+        for line in (ROOT / "docs" / "DEPLOYMENT.md").read_text(encoding="utf-8").splitlines()
+        if "src.monitoring.health_checks" in line and line.startswith("0 * * * * ")
+    ]
+    command = documented[0].removeprefix("0 * * * * ").replace("/opt/anomaly-detection", ".")
+    for name in ("cardwatch", "src"):
+        (installation / name).symlink_to(ROOT / name)
+    python = Path(shutil.which("python") or "python")
+    (installation / "venv" / "bin").mkdir(parents=True)
+    (installation / "venv" / "bin" / "python").symlink_to(python)
+    (installation / "current").symlink_to(".")
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(installation), "CARDWATCH_SOURCE": "data"}
+    done = subprocess.run(["sh", "-c", command], cwd=installation, env=environment, check=False)
+    assert done.returncode == 2
+    assert "Health: fail" in (installation / "logs" / "health_checks.log").read_text()
+
+
+# The schedule
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-11-23T07:59:00+00:00", "2026-11-16T08:00:00+00:00"),
+        ("2026-11-23T08:00:00+00:00", "2026-11-23T08:00:00+00:00"),
+        ("2026-03-09T07:00:00+00:00", "2026-03-09T07:00:00+00:00"),
+        ("2026-01-01T00:00:00+00:00", "2025-12-29T08:00:00+00:00"),
+    ],
+)
+def test_a_run_is_due_on_mondays_at_two_in_chicago(now: str, due: str) -> None:
+    schedule = MonitoringSettings().schedule
+    found = last_due(schedule, datetime.fromisoformat(now))
+    assert found == datetime.fromisoformat(due)
+
+
+def test_the_example_holds_the_defaults_and_says_what_each_is() -> None:
+    from cardwatch.monitoring.settings import read_settings
+
+    path = ROOT / "config" / "monitoring_config.example.yaml"
+    assert read_settings(path, {}) == MonitoringSettings()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for name in HealthSettings.model_fields:
+        at = next(number for number, line in enumerate(lines) if line.startswith(f"  {name}:"))
+        assert lines[at - 1].strip().startswith("#")
