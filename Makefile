@@ -7,6 +7,9 @@ VENV ?= .venv
 WORKERS ?= 2
 
 BIN := $(VENV)/bin
+AIRFLOW_STAMP := .venv-airflow/.installed
+AIRFLOW_2_STAMP := .venv-airflow-2/.installed
+CONFIGURED := $(patsubst %.example.yaml,%.yaml,$(wildcard config/*config.example.yaml))
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
@@ -17,13 +20,13 @@ LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS $(BIN)/uv --no-config pip compile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run run-postgres test test-system check docs lock bench-speed bench-detection clean
+.PHONY: help setup run run-postgres test test-airflow test-system check docs lock bench-speed bench-detection clean
 
 help: ## List every target
 	@echo "make TARGET, where TARGET is one of:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: $(RUN_STAMP) config/config.yaml ## Prepare .venv with the pinned requirements, and config/config.yaml
+setup: $(RUN_STAMP) $(CONFIGURED) ## Prepare .venv with the pinned requirements, and the configuration files
 
 run: setup ## Score the latest week of datasamples/, made first when there is none
 	@find datasamples -type f ! -name '[._]*' 2>/dev/null | grep -q . || $(BIN)/cardwatch sample
@@ -32,12 +35,15 @@ run: setup ## Score the latest week of datasamples/, made first when there is no
 run-postgres: $(DEV_STAMP) ## The whole story on a throw-away PostgreSQL: load, score, publish, read in SQL
 	@$(BIN)/python -m demo.run_postgres
 
-test: $(DEV_STAMP) config/config.yaml ## Run the tests, except those that need a system package
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not system"
+test: $(DEV_STAMP) $(CONFIGURED) ## Run the tests, except those that need a system package
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not system and not airflow"
 
-test-system: $(DEV_STAMP) config/config.yaml ## Run the tests that need Debian packages, installed first where that may be
+test-airflow: $(DEV_STAMP) $(AIRFLOW_STAMP) $(AIRFLOW_2_STAMP) ## Run the tests on real Airflows, in environments of their own
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m airflow
+
+test-system: $(DEV_STAMP) $(AIRFLOW_STAMP) $(AIRFLOW_2_STAMP) $(CONFIGURED) ## Run the tests that need Debian packages (installed first where that may be) or Airflow
 	@bash tests/system/install.sh
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m system
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "system or airflow"
 
 check: $(DEV_STAMP) ## Check format, style, types and who imports whom
 	$(BIN)/ruff format --check .
@@ -51,6 +57,10 @@ docs: $(RUN_STAMP) ## Write the generated pages of docs/reference/ again
 lock: $(DEV_STAMP) ## Pin pyproject.toml's requirements again (UPGRADE=--upgrade takes newer ones)
 	$(LOCK) --extra build --output-file requirements.txt
 	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(LOCK) --extra airflow --constraint requirements.txt --constraint requirements-dev.txt \
+		--output-file requirements-airflow.txt
+	$(subst pyproject.toml,tests/dag/airflow-2.in,$(LOCK)) \
+		--output-file tests/dag/requirements-airflow-2.txt
 
 bench-speed: $(DEV_STAMP) ## Measure time and memory against pandas and scikit-learn, and psql
 	$(BIN)/python -m benchmarks.speed --per-customer
@@ -60,7 +70,7 @@ bench-detection: $(DEV_STAMP) ## Measure what is found against an isolation fore
 	$(BIN)/python -m benchmarks.detection
 
 clean: ## Remove .venv and caches; configuration, data and outputs stay
-	rm -rf $(VENV) dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-airflow .venv-airflow-2 dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -80,5 +90,22 @@ $(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
 	@$(PIP) install --require-hashes -r requirements-dev.txt
 	@touch $@
 
-config/config.yaml: | config/config.example.yaml
-	@cp config/config.example.yaml $@
+# As the deployment guide installs them: one file after another, into one environment.
+$(AIRFLOW_STAMP): requirements.txt requirements-dev.txt requirements-airflow.txt $(DEV_STAMP)
+	@echo "Installing Airflow into .venv-airflow"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-airflow
+	@for each in requirements.txt requirements-dev.txt requirements-airflow.txt; do \
+		$(BIN)/uv pip install --quiet --python .venv-airflow/bin/python --require-hashes -r $$each || exit 1; \
+	done
+	@$(BIN)/uv pip check --quiet --python .venv-airflow/bin/python
+	@touch $@
+
+$(AIRFLOW_2_STAMP): tests/dag/requirements-airflow-2.txt $(DEV_STAMP)
+	@echo "Installing the Airflow before into .venv-airflow-2"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-airflow-2
+	@$(BIN)/uv pip install --quiet --python .venv-airflow-2/bin/python --require-hashes \
+		-r tests/dag/requirements-airflow-2.txt
+	@touch $@
+
+config/%.yaml: | config/%.example.yaml
+	@cp config/$*.example.yaml $@
