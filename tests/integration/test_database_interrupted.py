@@ -21,6 +21,8 @@ from cardwatch.publish.database_locks import lock_key
 from cardwatch.publish.database_operations import DatabaseOperations
 from demo.postgres_server import PostgresServer
 
+pytestmark = pytest.mark.system
+
 LOST = "server closed the connection unexpectedly"
 ONE_LOOK = """
 SELECT (SELECT count(*) FROM anomaly_reports),

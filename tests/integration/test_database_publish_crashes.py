@@ -27,6 +27,8 @@ from cardwatch.errors import PublishError
 from cardwatch.outputs import OutputFile
 from demo.postgres_server import PostgresServer
 
+pytestmark = pytest.mark.system
+
 TESTS = Path(__file__).parents[1]
 
 

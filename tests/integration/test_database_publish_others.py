@@ -19,6 +19,8 @@ from cardwatch.config import OutputDatabaseConfig
 from cardwatch.errors import PublishError
 from cardwatch.publish.database_operations import DatabaseOperations
 
+pytestmark = pytest.mark.system
+
 
 class Meanwhile(Watched):
     """Does something before the n-th operation."""

@@ -27,6 +27,8 @@ from cardwatch.errors import SourceError
 from cardwatch.week import ReportingWeek
 from demo.postgres_server import PASSWORD, PostgresServer
 
+pytestmark = pytest.mark.system
+
 WEEK = ReportingWeek.parse("2025-46")
 REFERENCES = 2
 TYPES = {"spend_amount": "numeric(12,2)", "transaction_count": "integer"}

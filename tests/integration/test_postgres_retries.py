@@ -23,6 +23,8 @@ from cardwatch.sources.snapshots import Rows
 from cardwatch.week import ReportingWeek
 from demo.postgres_server import PostgresServer
 
+pytestmark = pytest.mark.system
+
 WEEK = ReportingWeek.parse("2025-46")
 CUSTOMERS = 400
 

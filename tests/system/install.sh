@@ -5,8 +5,14 @@
 set -euo pipefail
 
 PACKAGES=(
+    logrotate
     odbc-postgresql
     postgresql
+    prometheus
+    prometheus-alertmanager
+    prometheus-node-exporter
+    shellcheck
+    systemd
     unixodbc
 )
 

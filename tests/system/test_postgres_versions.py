@@ -22,15 +22,12 @@ ROOT = Path(__file__).parents[2]
 USES_A_SERVER = re.compile(r"^from (postgres|demo\.postgres_server) import", re.MULTILINE)
 SAME_EVERYWHERE = {
     "test_database_backfill.py",
-    "test_database_publish_crashes.py",
-    "test_database_publish_others.py",
     "test_database_retries.py",
-    "test_database_source_faults.py",
     "test_other_databases.py",
-    "test_postgres_retries.py",
 }
 """What comes of lines that are cut, processes that are killed and other sessions is our own doing:
 the statements, types and words in which versions differ are all met in the other files."""
+SELECTED = "not system and not airflow"
 MINUTES = 40
 
 
@@ -48,7 +45,7 @@ def files_on_a_server() -> list[str]:
 def run_on(binaries: Path, **settings: str) -> None:
     """Run the tests that use a server on one version, in a process of their own."""
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST")}
-    command = [sys.executable, "-m", "pytest", "-m", "not system", "--quiet"]
+    command = [sys.executable, "-m", "pytest", "-m", SELECTED, "--quiet"]
     done = subprocess.run(
         [*command, *files_on_a_server()],
         env={**inherited, "POSTGRES_BINARIES": str(binaries), **settings},
