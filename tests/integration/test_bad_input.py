@@ -404,6 +404,7 @@ def test_a_folder_that_may_not_be_written_is_one_line(
     assert contents(open_folder / "outputs") == contents(earlier.outputs)
 
 
+@pytest.mark.system
 def test_a_full_disk_is_one_line(tmp_path: Path, earlier: ScoredWeek) -> None:
     shutil.copytree(earlier.outputs, tmp_path / "outputs")
     deliver(tmp_path, with_lines()(), "logging: {file: null}")
@@ -450,6 +451,7 @@ def test_a_run_that_finds_the_folder_taken_says_so(tmp_path: Path, earlier: Scor
     assert contents(tmp_path / "outputs") == contents(earlier.outputs)
 
 
+@pytest.mark.system
 def test_two_runs_at_once_leave_one_whole_result(tmp_path: Path, earlier: ScoredWeek) -> None:
     deliver(tmp_path, with_lines()(), "")
     with start(tmp_path, *RUN) as first, start(tmp_path, *RUN) as second:

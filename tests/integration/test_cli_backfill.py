@@ -94,6 +94,7 @@ def test_a_changed_week_is_run_again_with_every_week_that_read_it(
     assert {path.name[5:12] for path in kept} == {"2025-45", "2025-46"}
 
 
+@pytest.mark.system
 def test_the_same_rows_in_other_files_are_no_change(tmp_path: Path, data: Path) -> None:
     backfill(tmp_path, first=WEEK - 1)
     for path in data.iterdir():
@@ -102,6 +103,7 @@ def test_the_same_rows_in_other_files_are_no_change(tmp_path: Path, data: Path) 
     assert told(backfill(tmp_path, first=WEEK - 1)) == [DONE, DONE]
 
 
+@pytest.mark.system
 def test_changed_settings_run_every_week_again_and_are_named(tmp_path: Path, data: Path) -> None:
     (tmp_path / "other.yaml").write_text("ranking: {top_n: 7}\n", encoding="utf-8")
     backfill(tmp_path, first=WEEK)
@@ -110,6 +112,7 @@ def test_changed_settings_run_every_week_again_and_are_named(tmp_path: Path, dat
     assert weeks[0]["listed"] == 7
 
 
+@pytest.mark.system
 def test_lost_files_and_damaged_records_are_made_again(tmp_path: Path, data: Path) -> None:
     backfill(tmp_path)
     (tmp_path / "outputs" / OutputFile.LIST_CSV.of(FIRST)).unlink()
@@ -121,6 +124,7 @@ def test_lost_files_and_damaged_records_are_made_again(tmp_path: Path, data: Pat
     ]
 
 
+@pytest.mark.system
 def test_a_packed_week_is_done(tmp_path: Path, data: Path) -> None:
     (tmp_path / "short.yaml").write_text("output: {keep_weeks: 1}\n", encoding="utf-8")
     assert told(backfill(tmp_path, "--config", "short.yaml")) == [NEW, NEW, NEW]
@@ -128,6 +132,7 @@ def test_a_packed_week_is_done(tmp_path: Path, data: Path) -> None:
     assert told(backfill(tmp_path, "--config", "short.yaml")) == [DONE, DONE, DONE]
 
 
+@pytest.mark.system
 def test_force_runs_what_is_done_and_gives_the_same_lists(tmp_path: Path, data: Path) -> None:
     backfill(tmp_path, first=WEEK)
     before = {
@@ -152,6 +157,7 @@ def test_weeks_without_data_and_weeks_that_are_not_over_are_said(
     assert set(actions) == {"no data", "run", "not over"}
 
 
+@pytest.mark.system
 def test_a_failed_week_stops_the_backfill_unless_it_is_to_go_on(tmp_path: Path, data: Path) -> None:
     rows = of_weeks(ROWS, [WEEK - 1]).slice(0, 10)
     pq.write_table(rows, data / f"spend_{WEEK - 1}.parquet")
@@ -175,6 +181,7 @@ def test_a_dry_run_says_what_would_be_run_and_writes_nothing(tmp_path: Path, dat
     assert contents(tmp_path / "outputs") == before
 
 
+@pytest.mark.system
 def test_the_table_and_the_lines_tell_of_every_week(tmp_path: Path, data: Path) -> None:
     words = ("--from", (WEEK - 1).label, "--source", "data")
     backfill(tmp_path, first=WEEK - 1)
@@ -186,6 +193,7 @@ def test_the_table_and_the_lines_tell_of_every_week(tmp_path: Path, data: Path) 
     assert [row[0] for row in table[1:3]] == ["2025-45", "2025-46"]
 
 
+@pytest.mark.system
 def test_lists_outside_the_range_that_are_out_of_date_are_named(tmp_path: Path, data: Path) -> None:
     backfill(tmp_path)
     deliver(data, WEEK - 2, missing=10)
@@ -201,6 +209,7 @@ def test_a_range_that_ends_before_it_begins_is_one_clear_line(tmp_path: Path, da
     )
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     "how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.system)]
 )
@@ -222,6 +231,7 @@ def test_an_interrupted_backfill_goes_on_where_it_stopped(
     assert told(backfill(tmp_path)) == [DONE, DONE, DONE]
 
 
+@pytest.mark.system
 def test_every_week_has_an_engine_of_its_own_that_is_closed_before_the_next(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ def remarks(run: ScoredWeek) -> list[str]:
     return [text for text in run.manifest["warnings"] if text not in run.document["notes"]]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("cached", ["false", pytest.param("true", marks=pytest.mark.system)])
 def test_a_corrected_week_is_said_with_the_lists_it_concerns_and_changes_no_list(
     tmp_path: Path, data: Path, cached: str

@@ -52,6 +52,7 @@ def test_the_database_gives_the_bytes_that_files_give(
     assert run_week(tmp_path, loaded).results == scored.results
 
 
+@pytest.mark.system
 def test_the_cache_changes_no_byte_and_knows_the_history_the_second_time(
     tmp_path: Path, scored: ScoredWeek, loaded: Database
 ) -> None:
@@ -78,6 +79,7 @@ def test_dates_numbers_and_other_names_give_the_same_bytes(
     assert run_week(tmp_path, database).results == scored.results
 
 
+@pytest.mark.system
 def test_transactions_in_the_database_give_the_list_of_their_weekly_rows(
     tmp_path: Path, scored: ScoredWeek, database: Database
 ) -> None:
@@ -103,6 +105,7 @@ def test_weeks_and_validate_say_of_the_database_what_they_say_of_files(
         assert json.loads(found.out) == json.loads(expected)
 
 
+@pytest.mark.system
 def test_a_listed_customer_is_explained_from_the_database(
     tmp_path: Path, scored: ScoredWeek, loaded: Database
 ) -> None:
@@ -114,6 +117,7 @@ def test_a_listed_customer_is_explained_from_the_database(
     assert customer in found.out
 
 
+@pytest.mark.system
 def test_a_run_is_reproduced_from_the_database_until_a_row_changes(
     tmp_path: Path, loaded: Database
 ) -> None:

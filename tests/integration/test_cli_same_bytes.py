@@ -113,6 +113,7 @@ def test_the_number_of_threads_changes_nothing(
     assert run.results == scored.results
 
 
+@pytest.mark.system
 def test_the_forest_gives_the_same_bytes_in_any_order_and_on_any_thread_count(
     tmp_path: Path, portfolio: Path
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_second_run_writes_the_same_bytes_over_the_first(
     assert stable[0] == stable[1]
 
 
+@pytest.mark.system
 def test_the_cache_changes_nothing_cold_warm_damaged_or_foreign(
     tmp_path: Path, scored: ScoredWeek, portfolio: Path
 ) -> None:
@@ -169,6 +171,7 @@ def test_the_cache_changes_nothing_cold_warm_damaged_or_foreign(
     assert sum("it is made anew" in warning for warning in warnings) == 3
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     "variables",
     [

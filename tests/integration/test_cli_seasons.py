@@ -17,6 +17,8 @@ from cardwatch.outputs import OutputFile
 from cardwatch.pipeline import STEPS
 from cardwatch.week import ReportingWeek
 
+pytestmark = pytest.mark.system
+
 SEASON = tuple(WEEK - back for back in range(7, -1, -1))
 KEPT = 3
 

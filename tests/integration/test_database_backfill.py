@@ -14,6 +14,8 @@ from postgres import Database
 from published_database import NOWHERE, command, rows
 from small_portfolio import WEEK, of_weeks, portfolio_rows
 
+pytestmark = pytest.mark.system
+
 FIRST = WEEK - 1
 
 

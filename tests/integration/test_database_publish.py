@@ -222,6 +222,7 @@ def test_the_json_list_is_written_for_the_database_whatever_the_format(
     assert scored_week.path(OutputFile.LIST_JSON).exists()
 
 
+@pytest.mark.system
 def test_a_run_with_the_database_turned_on_is_reproduced_without_it(
     scored_week: ScoredWeek, ready: Database, configured: Path
 ) -> None:
@@ -298,6 +299,7 @@ def test_other_weeks_and_the_reviews_stay_as_they_are(
     assert [row["reporting_week"] for row in weeks.values() if row["is_latest"]] == ["2025-46"]
 
 
+@pytest.mark.system
 def test_published_later_from_the_files_the_rows_are_those_of_a_direct_publication(
     tmp_path: Path, configured: Path, portfolio: Path, database: Database, ready: Database
 ) -> None:

@@ -13,6 +13,8 @@ from wire_proxy import MessageProxy, Moment, cut
 
 from cardwatch.errors import PublishError
 
+pytestmark = pytest.mark.system
+
 
 def operations_of(runs: TwoRuns) -> list[str]:
     counting = Watched()

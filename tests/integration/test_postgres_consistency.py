@@ -209,6 +209,7 @@ def test_columns_that_may_not_be_read_are_not_read(database: Database, engine: E
         source_of(database.url_as(name, password), engine).read(WEEK, 3)
 
 
+@pytest.mark.system
 def test_memory_holds_one_batch_at_a_time(database: Database, engine: Engine) -> None:
     database.execute(
         "CREATE TABLE card_transactions AS SELECT lpad(n::text, 400, 'x') AS customer_id,"
@@ -255,6 +256,7 @@ CHANGES = {
 OFTEN = ("an amount", "a row twice", "a text gone")
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     "change",
     [

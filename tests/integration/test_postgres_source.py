@@ -163,6 +163,7 @@ def test_values_that_are_no_amounts_are_set_aside(
 WEEK_TYPES = ["date", "timestamp", "timestamptz"]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("kind", WEEK_TYPES)
 @pytest.mark.parametrize("has_cache", [False, True])
 def test_weeks_may_be_days_or_times_of_any_type(
@@ -336,6 +337,7 @@ def test_a_view_a_materialised_view_and_a_partitioned_table_are_tables(
         assert len(source.present()) == 4
 
 
+@pytest.mark.system
 def test_a_table_of_1600_columns_is_read(database: Database, engine: Engine) -> None:
     wide = {f"note_{place}": [f"{place}"] for place in range(1595)}
     rows = {name: values[3:4] for name, values in WEEKLY.items()}

@@ -205,6 +205,7 @@ def test_texts_beside_tell_copies_apart_and_may_be_added_up(
     assert_same(database, engine)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("week", [WEEK, WEEK - 2])
 def test_where_a_text_holds_long_digits_no_row_is_added_up(
     database: Database, engine: Engine, week: ReportingWeek
@@ -230,6 +231,7 @@ FOREIGN_TYPES: dict[str, Mapping[str, str]] = {
 }
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("types", FOREIGN_TYPES.values(), ids=list(FOREIGN_TYPES))
 def test_what_cannot_be_added_up_exactly_is_read(
     database: Database, engine: Engine, types: Mapping[str, str]
@@ -238,6 +240,7 @@ def test_what_cannot_be_added_up_exactly_is_read(
     assert_same(database, engine, is_summed=False)
 
 
+@pytest.mark.system
 def test_with_too_many_repeated_transactions_all_rows_are_read(
     database: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +249,7 @@ def test_with_too_many_repeated_transactions_all_rows_are_read(
     assert_same(database, engine, is_summed=False)
 
 
+@pytest.mark.system
 def test_settings_of_the_contract_decide_what_is_sound(database: Database, engine: Engine) -> None:
     load(database, table_of(spoilt(purchases())), types=TYPES)
     rules = ContractConfig(on_unusable="warn", max_amount=190.5, max_id_length=3)
@@ -263,6 +267,7 @@ def test_sums_are_cached_like_rows(database: Database, engine: Engine, tmp_path:
             assert found[part] == expected[part]
 
 
+@pytest.mark.system
 def test_on_a_fast_network_rows_are_read_and_on_a_slow_one_added_up(
     database: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +284,7 @@ def test_on_a_fast_network_rows_are_read_and_on_a_slow_one_added_up(
     assert checked(database, engine, "auto") == expected
 
 
+@pytest.mark.system
 def test_a_server_that_cannot_add_up_only_costs_time(database: Database, engine: Engine) -> None:
     rows = [
         {**row, "customer_id": "rich", "mcc": "5411", "amount": "9000000000000000.00"}

@@ -137,6 +137,7 @@ def test_a_failure_at_any_operation_leaves_the_old_files_or_the_new_ones(
     assert outcomes == {True, False}
 
 
+@pytest.mark.system
 def test_a_disk_that_fails_for_good_leaves_a_folder_that_recovers_to_old_or_new(
     week: Week, tmp_path: Path
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_disk_that_fails_for_good_leaves_a_folder_that_recovers_to_old_or_new(
         assert not interrupted(tmp_path / "run")
 
 
+@pytest.mark.system
 def test_a_failure_on_the_first_run_of_a_week_leaves_nothing(week: Week, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     for at in range(1, len(operations_of(lambda ops: week.write_new(tmp_path / "x", ops))) + 1):
@@ -338,6 +340,7 @@ FORK_AND_KILL = """
 """
 
 
+@pytest.mark.system
 def test_a_kill_at_any_operation_recovers_to_old_or_new_even_when_recovery_is_killed(
     tmp_path: Path,
 ) -> None:

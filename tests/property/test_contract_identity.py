@@ -91,7 +91,7 @@ def _finite(text: Any) -> bool:
         return False
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(rows=st.lists(weekly(), max_size=30))
 def test_every_weekly_row_and_customer_is_accepted_or_set_aside(
     tmp_path_factory: TempPathFactory, rows: list[Row]
@@ -99,7 +99,7 @@ def test_every_weekly_row_and_customer_is_accepted_or_set_aside(
     identity(tmp_path_factory.getbasetemp(), rows, "weekly")
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(rows=st.lists(transaction(), max_size=30))
 def test_every_transaction_and_customer_is_accepted_or_set_aside(
     tmp_path_factory: TempPathFactory, rows: list[Row]

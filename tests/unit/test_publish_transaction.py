@@ -101,6 +101,7 @@ def test_an_error_while_writing_changes_nothing(tmp_path: Path) -> None:
     assert not interrupted(folder)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("write", [write, write_and_keep])
 def test_a_kill_while_a_failure_is_undone_still_ends_with_the_old_files_or_the_new(
     tmp_path: Path, write: Callable[[Path, FileOperations], None]
