@@ -86,10 +86,16 @@ Cardwatch keeps working on the tables of a newer one.
 | `bi_fact_reason` | `mcc` | `bi_dim_mcc` | `mcc` | many to one |
 | `bi_fact_mcc_week` | `anomaly_key` | `bi_fact_anomaly` | `anomaly_key` | many to one |
 | `bi_fact_mcc_week` | `mcc` | `bi_dim_mcc` | `mcc` | many to one |
+| `bi_fact_anomaly` | `customer_id` | `bi_dim_customer` | `customer_id` | many to one |
+| `bi_fact_customer_week` | `anomaly_key` | `bi_fact_anomaly` | `anomaly_key` | many to one |
+| `bi_fact_review` | `anomaly_key` | `bi_fact_anomaly` | `anomaly_key` | many to one |
+| `bi_fact_quality` | `week_start` | `bi_dim_date` | `calendar_date` | many to one |
 
 Every relationship has one column on each side: `anomaly_key` is the text
 `reporting_week|customer_id`. `reporting_week` is text such as `2025-10`, which some tools take for
-a month: join weeks on `week_start`, a date.
+a month: join weeks on `week_start`, a date. A tool that wants a table of days without gaps joins
+`week_start` with `calendar_date` of `bi_dim_date` in place of `bi_dim_week`, as the
+[Power BI kit](../POWER_BI_GUIDE.md) does.
 
 A tool that refreshes table by table may read some of them before a publication and some after it.
 Within one week `run_id` is then not the same in all of them: compare that of `bi_fact_anomaly` with

@@ -201,6 +201,13 @@ def index_problems(table: Table, catalog: Catalog) -> Iterator[Problem]:
             yield Problem(place, observed, f"on {table.name}({', '.join(index.columns)})")
 
 
+def is_earlier_form(view: View, relation: Relation) -> bool:
+    """Tell whether something is the view without its last columns, so that they can be appended."""
+    declared = [(column.name, column.catalog_type) for column in view.columns]
+    there = [(column.name, column.type) for column in relation.columns.values()]
+    return relation.kind in _VIEWS and there == declared[: len(there)]
+
+
 def view_problems(view: View, relation: Relation) -> Iterator[Problem]:
     """Yield what keeps something that exists from being the declared view."""
     if relation.kind not in _VIEWS:

@@ -122,11 +122,14 @@ class Expansion:
         New columns of tables that an earlier migration made, by table.
     views : tuple of View
         New views, and earlier ones with columns appended.
+    privileges : dict
+        New tables and views that get the privileges others have been granted, by name.
     """
 
     tables: tuple[Table, ...] = ()
     columns: dict[str, tuple[Column, ...]] = field(default_factory=dict)
     views: tuple[View, ...] = ()
+    privileges: dict[str, str] = field(default_factory=dict)
 
     def statements(self) -> Iterator[str]:
         """Yield the statements that add it, each harmless where it was run before."""
@@ -138,18 +141,24 @@ class Expansion:
                 yield _comment(f"COLUMN {name}.{column.name}", column.comment)
         for view in self.views:
             yield from view_statements(view)
+        for name, like in self.privileges.items():
+            yield grants_like(name, like)
 
 
 def combined(expansions: Iterable[Expansion]) -> Expansion:
     """Return what several migrations add together: whole tables, the last form of each view."""
     tables: dict[str, Table] = {}
     views: dict[str, View] = {}
+    privileges: dict[str, str] = {}
     for each in expansions:
         tables |= {table.name: table for table in each.tables}
         for name, columns in each.columns.items():
             tables[name] = replace(tables[name], columns=(*tables[name].columns, *columns))
         views |= {view.name: view for view in each.views}
-    return Expansion(tables=tuple(tables.values()), views=tuple(views.values()))
+        privileges |= each.privileges
+    return Expansion(
+        tables=tuple(tables.values()), views=tuple(views.values()), privileges=privileges
+    )
 
 
 def table_statements(table: Table) -> Iterator[str]:
@@ -178,6 +187,28 @@ def view_statements(view: View) -> Iterator[str]:
     yield _comment(f"VIEW {view.name}", view.comment)
     for column in view.columns:
         yield _comment(f"COLUMN {view.name}.{column.name}", column.comment)
+
+
+def grants_like(name: str, like: str) -> str:
+    """Return what gives the roles of one relation the same privileges on another.
+
+    Nothing happens where this user may not grant them.
+    """
+    return f"""\
+DO $like$ DECLARE each record; BEGIN
+    IF NOT pg_has_role((SELECT relowner FROM pg_class WHERE oid = '{name}'::regclass), 'USAGE') THEN
+        RETURN;
+    END IF;
+    FOR each IN
+        SELECT a.privilege_type AS verb,
+            CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS role
+        FROM pg_class AS c, aclexplode(c.relacl) AS a
+        WHERE c.oid = '{like}'::regclass AND a.grantee <> c.relowner
+            AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+    LOOP
+        EXECUTE format('GRANT %s ON {name} TO %s', each.verb, each.role);
+    END LOOP;
+END $like$"""
 
 
 def _comment(what: str, text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from cardwatch.publish.database_catalog import (
     Problem,
     Relation,
     index_problems,
+    is_earlier_form,
     problems,
     read_catalog,
     table_problems,
@@ -74,9 +75,10 @@ class Upgrade:
                 for statement in table_statements(table):
                     self.run(statement)
         for view in expansion.views:
-            if (there := catalog.relations.get(view.name)) is not None:
+            there = catalog.relations.get(view.name)
+            if there is not None and not is_earlier_form(view, there):
                 _refuse(view_problems(view, there))
-        for statement in Expansion(columns=expansion.columns, views=expansion.views).statements():
+        for statement in replace(expansion, tables=()).statements():
             self.run(statement)
 
     def _adopt(self, table: Table, relation: Relation, missing_indexes: list[str]) -> None:

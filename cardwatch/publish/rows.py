@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, date
 from decimal import Decimal
 from typing import Any
 
@@ -144,6 +144,20 @@ def _categories(files: WeekFiles) -> Iterator[Row]:
 _USUAL = ("usual_spend", "usual_ticket")
 
 
+def _customer_weeks(files: WeekFiles) -> Iterator[Row]:
+    for customer in files.document["customers"]:
+        usual = _money(customer.get("usual", {}).get("spend"))
+        for each in customer.get("weeks", ()):
+            yield {
+                **_of_week(files),
+                "customer_id": customer["customer_id"],
+                "window_week": date.fromisoformat(each["week_start"]),
+                "spend": _money(each["spend"]),
+                "transaction_count": each["transaction_count"],
+                "usual_spend": usual,
+            }
+
+
 def _runs(files: WeekFiles) -> Iterator[Row]:
     manifest, counts = files.manifest, files.manifest.counts
     yield {
@@ -187,6 +201,7 @@ _ROWS: dict[str, Callable[[WeekFiles], Iterator[Row]]] = {
     "anomaly_details": _details,
     "anomaly_reasons": _reasons,
     "anomaly_mcc_week": _categories,
+    "anomaly_customer_week": _customer_weeks,
     "anomaly_runs": _runs,
 }
 """What makes the rows of each table; a key that is no column of the table is left out."""

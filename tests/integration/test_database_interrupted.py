@@ -30,6 +30,7 @@ SELECT (SELECT count(*) FROM anomaly_reports),
     (SELECT array_agg(DISTINCT run_id) FROM anomaly_details),
     (SELECT array_agg(DISTINCT run_id) FROM anomaly_reasons),
     (SELECT array_agg(DISTINCT run_id) FROM anomaly_mcc_week),
+    (SELECT array_agg(DISTINCT run_id) FROM anomaly_customer_week),
     (SELECT array_agg(DISTINCT run_id) FROM anomaly_scores),
     (SELECT count(*) FROM anomaly_scores)
 """
@@ -109,8 +110,8 @@ def test_readers_see_one_run_or_the_other_and_never_none_or_a_mix(
     for reader in readers:
         reader.join()
     whole = {
-        ("20", *["['run-1']"] * 5, "21"),
-        ("15", *["['run-2']"] * 5, "15"),
+        ("20", *["['run-1']"] * 6, "21"),
+        ("15", *["['run-2']"] * 6, "15"),
     }
     assert looks == whole
 

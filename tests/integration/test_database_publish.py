@@ -46,7 +46,8 @@ def folder(tmp_path: Path) -> Path:
 
 def run_ids(database: Database) -> set[str]:
     """The runs that the rows of the tables of one week come from."""
-    tables = ("anomaly_details", "anomaly_reasons", "anomaly_mcc_week", "anomaly_scores")
+    tables = ("anomaly_details", "anomaly_reasons", "anomaly_mcc_week", "anomaly_customer_week",
+              "anomaly_scores")  # fmt: skip
     return {row["run_id"] for name in tables for row in rows(database, name)}
 
 
@@ -73,6 +74,7 @@ def test_every_value_of_a_run_is_in_its_column(scored_week: ScoredWeek, ready: D
     check_details(scored_week, ready)
     check_reasons(scored_week, ready)
     check_categories(scored_week, ready)
+    check_customer_weeks(scored_week, ready)
     check_scores(scored_week, ready)
     check_run(scored_week, ready)
     assert rows(ready, "anomaly_reviews") == []
@@ -145,6 +147,28 @@ def check_categories(scored_week: ScoredWeek, database: Database) -> None:
     ]
     assert expected
     assert same(rows(database, "anomaly_mcc_week"), expected)
+
+
+def check_customer_weeks(scored_week: ScoredWeek, database: Database) -> None:
+    def money(amount: float | None) -> Decimal | None:
+        return None if amount is None else Decimal(f"{amount:.2f}")
+
+    expected = [
+        {
+            "customer_id": row["customer_id"],
+            "reporting_week": "2025-46",
+            "week_start": LAST_WEEK.monday,
+            "window_week": date.fromisoformat(week["week_start"]),
+            "spend": money(week["spend"]),
+            "transaction_count": week["transaction_count"],
+            "usual_spend": money(row["usual"]["spend"]),
+            "run_id": scored_week.manifest["run_id"],
+        }
+        for row in scored_week.document["customers"]
+        for week in row["weeks"]
+    ]
+    assert any(row["spend"] is None for row in expected)
+    assert same(rows(database, "anomaly_customer_week"), expected)
 
 
 def check_scores(scored_week: ScoredWeek, database: Database) -> None:
@@ -417,7 +441,7 @@ def test_a_list_of_the_first_format_is_published_without_categories(
     record.write_text(json.dumps(manifest))
     sink_of(folder, ready).publish(WEEK)
     assert [row["customer_id"] for row in rows(ready, "anomaly_reports")] == ["A"]
-    assert rows(ready, "anomaly_mcc_week") == []
+    assert rows(ready, "anomaly_mcc_week") == rows(ready, "anomaly_customer_week") == []
 
 
 def test_an_empty_list_is_published_as_one(folder: Path, engine: Engine, ready: Database) -> None:

@@ -9,7 +9,7 @@ from cardwatch.publish.database_objects import Column, Expansion, View
 revision = "0003"
 down_revision = "0002"
 
-_MONDAY_OF_LABEL = """\
+MONDAY_OF_LABEL = """\
 CASE WHEN {label} ~ '^[0-9]{{4}}-[0-5][0-9]$' AND left({label}, 4) <> '0000' THEN
         date_trunc('week', make_date(left({label}, 4)::integer, 1, 7)::timestamp)::date
         + 7 * (right({label}, 2)::integer - 1)
@@ -52,7 +52,7 @@ FACT_ANOMALY = View(
     query=f"""\
 SELECT
     (r.reporting_week || '|' || r.customer_id)::text AS anomaly_key,
-    coalesce(d.week_start, {_MONDAY_OF_LABEL.format(label="r.reporting_week")}) AS week_start,
+    coalesce(d.week_start, {MONDAY_OF_LABEL.format(label="r.reporting_week")}) AS week_start,
     r.reporting_week::text AS reporting_week,
     r.customer_id::text AS customer_id,
     r.anomaly_rank::integer AS anomaly_rank,
@@ -178,7 +178,7 @@ SELECT
 FROM (
     SELECT week_start FROM anomaly_runs WHERE is_current
     UNION
-    SELECT {_MONDAY_OF_LABEL.format(label="reporting_week")} FROM anomaly_reports
+    SELECT {MONDAY_OF_LABEL.format(label="reporting_week")} FROM anomaly_reports
 ) AS w
 LEFT JOIN anomaly_runs AS c ON c.week_start = w.week_start AND c.is_current
 WHERE w.week_start IS NOT NULL
