@@ -34,7 +34,7 @@ def published(tmp_path: Path, engine: Engine, ready: Database) -> Database:
         sink_of(tmp_path, ready).publish(week)
     ready.execute(
         "INSERT INTO anomaly_reviews (customer_id, reporting_week, verdict) VALUES"
-        " ('A', '2025-45', 'expected'), ('B', '2025-46', 'confirmed');"
+        " ('A', '2025-45', 'expected'), ('B', '2025-46', 'confirmed_risk');"
         "UPDATE anomaly_reasons SET mcc = '5944' WHERE customer_id = 'B'"
     )
     return ready

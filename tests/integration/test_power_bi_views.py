@@ -110,12 +110,12 @@ def test_the_newest_review_of_a_customer_and_week_counts(ready: Database) -> Non
     ready.execute(
         "INSERT INTO anomaly_reviews (customer_id, reporting_week, verdict, note, reviewed_at) "
         "VALUES ('A', '2025-46', 'Expected', 'x', '2025-11-24 09:00+00'), "
-        "('A', '2025-46', ' CONFIRMED ', 'y', '2025-11-25 09:00+00'), "
+        "('A', '2025-46', ' CONFIRMED_RISK ', 'y', '2025-11-25 09:00+00'), "
         "('A', '2025-45', 'expected', 'z', '2025-11-26 09:00+00')"
     )
     found = {row["review_id"]: row for row in rows(ready, "bi_fact_review")}
     assert [(row["verdict"], row["is_latest"]) for row in found.values()] == [
-        ("expected", False), ("confirmed", True), ("expected", True)
+        ("expected", False), ("confirmed_risk", True), ("expected", True)
     ]  # fmt: skip
     assert found[2]["anomaly_key"] == "2025-46|A"
     assert found[2]["week_start"] == date(2025, 11, 17)
