@@ -306,7 +306,7 @@ def _check_connection(
         first = OUTPUT_CONNECTION if needed == _OUTPUT_KEY else CONNECTION
         raise ConfigurationError(
             f"{'.'.join(needed)} is needed because {because}",
-            observed=f"{' and '.join(variables.missing_for_connection())} not set",
+            observed=f"{', '.join(variables.missing_for_connection())} not set",
             expected=f"{first}, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD",
             next_step="Set them in the environment or in .env",
         )
