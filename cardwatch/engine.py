@@ -65,6 +65,7 @@ class Engine:
         temp_directory: Path | None = None,
         max_temp_directory_size: str = "50GB",
     ) -> None:
+        self.threads = threads or os.cpu_count() or 1
         try:
             parent = temp_directory or Path(tempfile.gettempdir())
             _delete_abandoned(parent)
@@ -81,7 +82,7 @@ class Engine:
                 str(self.folder / "work.duckdb"),
                 config={
                     "memory_limit": memory_limit,
-                    "threads": threads or os.cpu_count() or 1,
+                    "threads": self.threads,
                     "temp_directory": str(self.folder / "spill"),
                     "preserve_insertion_order": True,
                     "autoload_known_extensions": False,
