@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cardwatch.cache import RollupCache
 from cardwatch.config import ContractConfig
-from cardwatch.contract.card_scan import refuse_card_numbers
+from cardwatch.contract.card_scan import refuse_card_ids, refuse_card_texts
 from cardwatch.contract.delivered import (
     describe,
     labels,
@@ -129,7 +129,7 @@ def _read(
     currency: str,
     cache: RollupCache | None,
 ) -> Recalled:
-    """Roll up what the source reads, once it is known to hold no card numbers."""
+    """Roll up what the source reads, and stop where it holds card numbers."""
     try:
         columns = describe(engine, delivery)
         own = settle_currency(engine, delivery, columns, currency)
@@ -138,9 +138,10 @@ def _read(
     finally:
         delivery.release()
     take_census(engine)
+    refuse_card_ids(engine, delivery, rules)
+    some_refused = roll_up(engine, delivery)
     weeks = [w for i, w in enumerate(Window.of(delivery).weeks) if i not in recalled.paths]
-    refuse_card_numbers(engine, delivery, columns, weeks, rules)
-    roll_up(engine, delivery)
+    refuse_card_texts(engine, delivery, columns, weeks, some_refused=some_refused)
     return recalled
 
 
