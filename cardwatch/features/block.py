@@ -148,7 +148,7 @@ def load_block(engine: Engine, weeks: int, where: str, **parameters: object) -> 
         first_week=_ints(activity, "first_week"),
         cells=_cells(cells, keys),
         profile=Profile(
-            row=np.searchsorted(keys, _ints(profile, "customer_key")),
+            row=_positions(profile, keys),
             mcc=_ints(profile, "mcc"),
             paid=_floats(profile, "history_paid_cents") * CENTS,
             count=_floats(profile, "history_count"),
@@ -158,8 +158,7 @@ def load_block(engine: Engine, weeks: int, where: str, **parameters: object) -> 
 
 
 def _spread_weeks(by_week: pa.Table, keys: Ints, weeks: int) -> dict[str, Floats]:
-    row = np.searchsorted(keys, _ints(by_week, "customer_key"))
-    column = _ints(by_week, "week_index")
+    place = _positions(by_week, keys) * weeks + _ints(by_week, "week_index")
     weight = np.maximum(_floats(by_week, "ticket_weight"), 1.0)
     values = {
         "spend": _floats(by_week, "spend_cents") * CENTS,
@@ -171,13 +170,14 @@ def _spread_weeks(by_week: pa.Table, keys: Ints, weeks: int) -> dict[str, Floats
     }
     wide = {}
     for name, value in values.items():
-        wide[name] = np.full((len(keys), weeks), np.nan)
-        wide[name][row, column] = value
+        flat = np.full(len(keys) * weeks, np.nan)
+        flat[place] = value
+        wide[name] = flat.reshape(len(keys), weeks)
     return wide
 
 
 def _cells(table: pa.Table, keys: Ints) -> Cells:
-    row = np.searchsorted(keys, _ints(table, "customer_key"))
+    row = _positions(table, keys)
     starts = np.flatnonzero(np.diff(row, prepend=-1))
     return Cells(
         row=row,
@@ -191,6 +191,16 @@ def _cells(table: pa.Table, keys: Ints) -> Cells:
         weeks_used=_ints(table, "weeks_used"),
         weeks_heavy=_ints(table, "weeks_heavy"),
     )
+
+
+def _positions(table: pa.Table, keys: Ints) -> Ints:
+    """Return the position in `keys` (ascending) of each row's customer; all of them are there."""
+    wanted = _ints(table, "customer_key")
+    if not len(wanted):
+        return wanted
+    position = np.empty(keys[-1] - keys[0] + 1, dtype=np.int64)
+    position[keys - keys[0]] = np.arange(len(keys))
+    return np.asarray(position[wanted - keys[0]])
 
 
 def _ints(table: pa.Table, name: str) -> Ints:
