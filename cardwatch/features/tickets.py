@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cardwatch.engine import Engine
-from cardwatch.features.block import Block, Ints
+from cardwatch.features.block import Block, Ints, positions
 from cardwatch.robust import MAD_TO_SD, Floats, median_rows
 
 OWN_WEIGHT = 4.0
@@ -77,8 +77,8 @@ def own_spread(engine: Engine, sample: Block, mccs: Ints, log_ticket: Floats) ->
     of them gets the portfolio's spread.
     """
     tickets = engine.arrow("SELECT customer_key, mcc, log_ticket FROM ticket")
-    category = np.searchsorted(mccs, tickets["mcc"].to_numpy()).astype(np.int16)
-    customer = np.searchsorted(sample.keys, tickets["customer_key"].to_numpy())
+    category = positions(mccs, tickets["mcc"].to_numpy().astype(np.int64)).astype(np.int16)
+    customer = positions(sample.keys, tickets["customer_key"].to_numpy())
     tilt = own_tilt(sample)[customer]
     away = np.abs(tickets["log_ticket"].to_numpy() - log_ticket[category] - tilt)
     # A stable sort of 16-bit numbers is a radix sort; a median needs no order inside a category.
