@@ -17,7 +17,7 @@ airflow_of() {
     release=$(release_of "$1")
     shift
     (cd "${INSTALLATION}" && exec "${release}/venv/bin/python" "${LIB}/with_env.py" \
-        "${release}/venv/bin/airflow" "$@")
+        "${release}/venv/bin/python" -m airflow "$@")
 }
 
 # Airflow has a database of its own, whose tables belong to one version of it.
@@ -53,13 +53,18 @@ check_dag() {
     fi
 }
 
+# lists_the_dag VERSION [--local]; Airflow 2 has no such option, and needs none.
+lists_the_dag() {
+    local said
+    said=$(airflow_of "$1" dags list "${@:2}" 2>/dev/null) && [[ ${said} == *card_portfolio_anomaly_detection* ]]
+}
+
 dag_is_listed() {
     local version until
     version=$(deployed_version)
     has_airflow "${version}" || return 0
     until=$((SECONDS + WAIT_SECONDS))
-    until airflow_of "${version}" dags list --local 2>/dev/null |
-        grep --quiet card_portfolio_anomaly_detection; do
+    until lists_the_dag "${version}" --local || lists_the_dag "${version}"; do
         ((SECONDS < until)) || fail "Airflow does not list the DAG: docs/RUNBOOK.md#airflow-dag-not-appearing"
         sleep 2
     done

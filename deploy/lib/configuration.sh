@@ -50,6 +50,7 @@ forget_old_backups() {
 # What is replaced is kept as *.replaced, so that this can be undone as well.
 restore_configuration() {
     local file found=''
+    RESTORED=()
     for file in "${CONFIGURED[@]}"; do
         [[ -f ${file}.backup ]] || continue
         found=yes
@@ -58,8 +59,16 @@ restore_configuration() {
         would "replace ${file}" && continue
         [[ ! -f ${file} ]] || install -m 600 "${file}" "${file}.replaced"
         put_in_place "${file}.backup" "${file}"
+        RESTORED+=("${file}")
     done
     [[ -n ${found} ]] || cannot_start "there is no backup: config/config.yaml.backup, .env.backup"
+}
+
+undo_restoring() {
+    local file
+    for file in "${RESTORED[@]}"; do
+        [[ ! -f ${file}.replaced ]] || put_in_place "${file}.replaced" "${file}"
+    done
 }
 
 put_in_place() {

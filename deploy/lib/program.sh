@@ -2,13 +2,13 @@
 # with its configuration.
 # shellcheck shell=bash
 
-# cardwatch_of VERSION ARGUMENTS…; an environment made by the guide lacks the command itself.
+# cardwatch_of VERSION ARGUMENTS…, by the release's interpreter and from its own files: the scripts of
+# an environment that the guide made name the path venv/, which leads to the version in place.
 cardwatch_of() (
     release=$(release_of "$1")
     shift
     cd "${INSTALLATION}" || exit
-    [[ ! -x ${release}/venv/bin/cardwatch ]] || exec "${release}/venv/bin/cardwatch" "$@"
-    PYTHONPATH=${release} exec "${release}/venv/bin/python" -c 'from cardwatch.cli import main; main()' "$@"
+    PYTHONPATH=${release} exec "${release}/venv/bin/python" -P -c 'from cardwatch.cli import main; main()' "$@"
 )
 
 # A source that the running version cannot reach either is no fault of the new one.
@@ -27,18 +27,27 @@ check_configuration() {
 # A sample in a folder of its own, without .env and configuration: the whole run, and its files.
 smoke_test() {
     would "make a sample portfolio, score its last week and check the files" && return
-    local folder release code=0
-    release=$(release_of "$1")
+    local folder code=0
     folder=$(mktemp --directory)
-    (
-        cd "${folder}"
-        quietly env --ignore-environment PATH=/usr/local/bin:/usr/bin:/bin TMPDIR="${folder}" \
-            bash -c "'${release}/venv/bin/cardwatch' sample --customers 200 --weeks 14 &&
-                '${release}/venv/bin/python' '${release}/main.py' --output-dir outputs"
-        compgen -G 'outputs/anomalies_*.csv' >/dev/null && compgen -G 'outputs/run_*.json' >/dev/null
-    ) || code=1
+    scores_a_sample "$(release_of "$1")" "${folder}" || code=1
     rm -rf "${folder}"
     ((code == 0)) || fail "$1 does not score the sample portfolio"
+}
+
+# scores_a_sample RELEASE FOLDER; called where set -e does not hold, hence every &&.
+scores_a_sample() (
+    cd "$2" &&
+        quietly alone "$2" "$1/venv/bin/cardwatch" sample --customers 200 --weeks 14 &&
+        quietly alone "$2" "$1/venv/bin/python" "$1/main.py" --output-dir outputs &&
+        compgen -G 'outputs/anomalies_*.csv' >/dev/null &&
+        compgen -G 'outputs/run_*.json' >/dev/null
+)
+
+# alone FOLDER COMMAND…, without the caller's variables.
+alone() {
+    local folder=$1
+    shift
+    env --ignore-environment PATH=/usr/local/bin:/usr/bin:/bin TMPDIR="${folder}" "$@"
 }
 
 run_tests() {
