@@ -12,6 +12,7 @@ PACKAGES=(
     prometheus-alertmanager
     prometheus-node-exporter
     shellcheck
+    sudo
     systemd
     unixodbc
 )
