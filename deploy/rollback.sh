@@ -59,7 +59,7 @@ roll_back_code() {
     BEFORE=$(deployed_version)
     if [[ -n ${TAKEN_BACK-} && -z ${NAME} ]]; then
         say "=== ${BEFORE} is in place ==="
-        return
+        return 0
     fi
     local target=${NAME:-$(previous_version)}
     VERSION=${target}
@@ -89,8 +89,8 @@ roll_back_code() {
 
 accept_configuration() {
     if [[ -n ${WITH_CONFIGURATION} ]]; then restore_configuration; fi
-    would "check that $1 accepts the configuration" && return
-    quietly cardwatch_of "$1" config show && return
+    would "check that $1 accepts the configuration" && return 0
+    quietly cardwatch_of "$1" config show && return 0
     [[ -z ${WITH_CONFIGURATION} ]] || undo_restoring
     cannot_start "$1 does not accept the configuration${WITH_CONFIGURATION:+ of the last deployment}; nothing was changed." \
         "To restore that of the last deployment, add --with-configuration; older ones are in backups/"

@@ -10,7 +10,7 @@ adopt_checkout() {
     git diff --quiet --diff-filter=M HEAD ||
         fail "tracked files were changed by hand: $(git diff --name-only --diff-filter=M HEAD | tr '\n' ' ')"
     version=$(git describe --tags --exact-match 2>/dev/null || echo "checkout-$(git rev-parse --short HEAD)")
-    would "move this checkout of ${version} to releases/${version} and link it back" && return
+    would "move this checkout of ${version} to releases/${version} and link it back" && return 0
     release=$(release_of "${version}")
     say "This checkout of ${version} becomes releases/${version}"
     [[ -e ${release}/.git ]] || {

@@ -24,7 +24,7 @@ airflow_of() {
 # airflow_database FROM TO
 airflow_database() {
     [[ $1 != "$2" ]] && has_airflow "$1" && has_airflow "$2" || return 0
-    would "compare the versions of Airflow, and migrate its database where they differ" && return
+    would "compare the versions of Airflow, and migrate its database where they differ" && return 0
     local from to
     from=$(airflow_of "$1" version | tail -n 1)
     to=$(airflow_of "$2" version | tail -n 1)
@@ -42,7 +42,7 @@ airflow_database() {
 check_dag() {
     local release
     release=$(release_of "$1")
-    would "load dags/anomaly_detection_dag.py" && return
+    would "load dags/anomaly_detection_dag.py" && return 0
     [[ -f ${release}/dags/anomaly_detection_dag.py ]] || return 0
     if has_airflow "$1"; then
         quietly env --chdir="${INSTALLATION}" "${release}/venv/bin/python" "${LIB}/with_env.py" \

@@ -4,7 +4,7 @@
 CONFIGURED=(config/config.yaml config/monitoring_config.yaml .env)
 
 make_folders() {
-    would "make logs, outputs, cache and datasamples where missing, and the configuration files" && return
+    would "make logs, outputs, cache and datasamples where missing, and the configuration files" && return 0
     local release name
     release=$(release_of "$1")
     mkdir -p logs outputs cache datasamples config
@@ -32,7 +32,7 @@ back_up_configuration() {
 
 save() {
     say "Saving $1 as $1.backup"
-    would "save $1" && return
+    would "save $1" && return 0
     if [[ -f $1.backup ]]; then
         mkdir -p backups && chmod 700 backups
         mv "$1.backup" "backups/$(basename "$1").$(date --utc --reference="$1.backup" +%Y%m%dT%H%M%SZ)"

@@ -13,8 +13,8 @@ cardwatch_of() (
 
 # A source that the running version cannot reach either is no fault of the new one.
 check_configuration() {
-    would "load the configuration and reach the source: cardwatch config check" && return
-    quietly cardwatch_of "$1" config check && return
+    would "load the configuration and reach the source: cardwatch config check" && return 0
+    quietly cardwatch_of "$1" config check && return 0
     if cardwatch_of "$1" config show >/dev/null; then
         [[ -z ${BEFORE} || ${BEFORE} == "$1" ]] || ! quietly cardwatch_of "${BEFORE}" config check ||
             fail "$1 cannot read the source, and ${BEFORE} can"
@@ -26,7 +26,7 @@ check_configuration() {
 
 # A sample in a folder of its own, without .env and configuration: the whole run, and its files.
 smoke_test() {
-    would "make a sample portfolio, score its last week and check the files" && return
+    would "make a sample portfolio, score its last week and check the files" && return 0
     local folder code=0
     folder=$(mktemp --directory)
     scores_a_sample "$(release_of "$1")" "${folder}" || code=1
@@ -51,7 +51,7 @@ alone() {
 }
 
 run_tests() {
-    would "run the tests of $1" && return
+    would "run the tests of $1" && return 0
     (cd "$(release_of "$1")" && venv/bin/python -m pytest tests/ -m "not system" -q)
 }
 
@@ -62,15 +62,15 @@ writes_to_database() {
 
 # Tables are only ever added to, so this comes before the switch and is not undone by a rollback.
 upgrade_database() {
-    would "make the tables that $1 needs and that are missing: cardwatch db upgrade" && return
+    would "make the tables that $1 needs and that are missing: cardwatch db upgrade" && return 0
     if ! writes_to_database "$1"; then
         say "Results go to files alone (output.database.enabled): nothing to do"
-        return
+        return 0
     fi
     TABLES_WANTED=yes
     if quietly cardwatch_of "$1" db check; then
         say "The tables are those of $1"
-        return
+        return 0
     fi
     quietly cardwatch_of "$1" db upgrade ||
         fail "the tables could not be made; an administrator can: cardwatch db upgrade --sql"
@@ -79,15 +79,15 @@ upgrade_database() {
 
 # Until the switch, and after a rollback, the old version works on the tables of the new one.
 works_on_the_new_tables() {
-    would "check that the version in place works on the new tables" && return
-    if [[ -z $1 || $1 == "${VERSION}" ]] || ! is_complete "$1"; then return; fi
+    would "check that the version in place works on the new tables" && return 0
+    if [[ -z $1 || $1 == "${VERSION}" ]] || ! is_complete "$1"; then return 0; fi
     [[ -n ${TABLES_WANTED-} ]] || return 0
     quietly cardwatch_of "$1" db check || fail "$1 does not work on the tables of ${VERSION}"
 }
 
 # The paths of the guide lead to this version.
 verify() {
-    would "check that the guide's paths lead to $1" && return
+    would "check that the guide's paths lead to $1" && return 0
     local found
     found=$(venv/bin/python -c 'import cardwatch, os; print(os.path.realpath(cardwatch.__file__))')
     [[ ${found} == "$(release_of "$1")/"* ]] || fail "venv/bin/python imports ${found}"

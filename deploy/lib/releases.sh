@@ -17,7 +17,7 @@ fetch_tags() {
     if [[ -z $(git remote) ]]; then
         say "The repository has no remote: its tags are taken as they are"
     elif would "fetch the tags of the remote repository"; then
-        return
+        return 0
     elif ! said=$(LC_ALL=C git fetch --tags 2>&1); then
         [[ ! ${said} =~ [[:space:]]"$1"[[:space:]].*"would clobber existing tag" ]] ||
             cannot_start "the tag $1 has moved in the remote repository: a release gets a new version number"
@@ -27,7 +27,7 @@ fetch_tags() {
 
 # In a dry run, a tag that would be fetched is known by the remote repository alone.
 commit_of() {
-    git rev-parse --quiet --verify "refs/tags/$1^{commit}" && return
+    git rev-parse --quiet --verify "refs/tags/$1^{commit}" && return 0
     [[ -n ${DRY_RUN-} && -n ${FETCH-} && -n $(git remote) ]] || return 1
     git ls-remote --exit-code --quiet --tags "$(git remote | head -n 1)" "refs/tags/$1" | cut -f 1
 }
@@ -58,12 +58,12 @@ make_release() {
     commit=$(commit_of "$1")
     if is_complete "$1"; then
         say "$1 is installed already"
-        return
+        return 0
     fi
     files=(requirements.txt)
     if uses_airflow; then files+=(requirements-airflow.txt); fi
     if [[ -n ${WITH_TESTS-} ]]; then files+=(requirements-dev.txt); fi
-    would "install $1 into ${release}, with ${files[*]}" && return
+    would "install $1 into ${release}, with ${files[*]}" && return 0
     mkdir -p "${INSTALLATION}/releases"
     git worktree prune
     if [[ $(git -C "${release}" rev-parse HEAD 2>/dev/null) != "${commit}" || ! -d ${release} ]]; then
@@ -102,7 +102,7 @@ previous_is() {
 
 # Links for what the version in place has, and none for what it lacks.
 link_paths() {
-    would "link ${LINKED[*]} to current/" && return
+    would "link ${LINKED[*]} to current/" && return 0
     local name file
     for name in "${LINKED[@]}"; do
         if [[ ! -e current/${name} ]]; then

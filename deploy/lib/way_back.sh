@@ -29,7 +29,7 @@ take_back_killed() {
     local way
     mapfile -t way <"${INSTALLATION}/.deploying"
     warn "the deployment of ${way[0]} was killed after its switch had begun"
-    would "put ${way[1]:-no version} back first" && return
+    would "put ${way[1]:-no version} back first" && return 0
     go_back "${way[0]}" "${way[1]}" "${way[2]}" || return 1
     export TAKEN_BACK=yes
     forget_the_way_back

@@ -137,7 +137,7 @@ print(json.dumps(dict(
               dag.get_task("wait_for_data").timeout],
     mode=dag.get_task("wait_for_data").mode,
     retries=[[task.retries, task.retry_exponential_backoff > 0] for task in dag.tasks],
-    outlets=[getattr(asset, "name", "") or asset.uri for asset in dag.get_task("publish_check").outlets],
+    outlets=[getattr(each, "name", each.uri) for each in dag.get_task("publish_check").outlets],
     weeks=[[day, module.week_before(datetime.fromisoformat(day))] for day in mondays],
     endings=[ending(f"exit {{code}}") for code in range(8)] + [ending("kill -9 $$")],
 )))

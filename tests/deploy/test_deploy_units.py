@@ -167,6 +167,13 @@ def test_shellcheck_has_nothing_to_say() -> None:
     assert said_by(program("shellcheck"), "--external-sources", *SCRIPTS) == ""
 
 
+def test_every_return_names_its_status() -> None:
+    """Within the trap of EXIT a bare one would return the status from before the trap."""
+    for script in DEPLOY.rglob("*.sh"):
+        code = re.sub(r"(?m)^ *#.*$", "", script.read_text(encoding="utf-8"))
+        assert not re.search(r"\breturn\s*(;|\||&|\}|\)|$)", code, re.M), script
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_script_that_is_called_can_be(script: Path) -> None:
     called = script.read_text(encoding="utf-8").startswith("#!")
