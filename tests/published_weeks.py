@@ -94,8 +94,8 @@ def listed_customer(
         facts=replace(
             present(
                 "",
-                CategoryFacts("5732", -3.0, 1, 40.125, False, 61.239, 0.12),
-                CategoryFacts("5944", 1203.5, 3, 0.0, True, 300.0, 1 / 3),
+                CategoryFacts("5732", -3.0, 1, 40.125, 0.2, 0.3, False, 61.239, 0.12),
+                CategoryFacts("5944", 1203.5, 3, 0.0, 0.0, 0.0, True, 300.0, 1 / 3),
             ),
             weekly_spend=(300.0, None, 1200.5),
             weekly_count=(6, None, 4),
