@@ -86,7 +86,8 @@ def show_list(report: WeekReport) -> None:
         f"[bold]Week {report.week.display(report.numbering)}[/bold]: "
         f"{len(ranking.listed)} of {report.coverage.customers_scored:,} customers to look at"
     )
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    apart = (0, 1, 1, 1)  # an empty line after each customer
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=apart)
     for name in ("#", "customer", "category", "signal"):
         table.add_column(name, no_wrap=name != "customer", overflow="fold")
     for name in ("score", "spend", "count"):

@@ -251,5 +251,5 @@ def _notes(window: Window, present: int) -> tuple[str, ...]:
         )
     if present < FEW_CUSTOMERS:
         who = "1 customer has" if present == 1 else f"{present} customers have"
-        notes.append(f"{who} transactions this week; tails are estimated from few of them")
+        notes.append(f"Only {who} transactions this week; with so few, scores are rough")
     return tuple(notes)
