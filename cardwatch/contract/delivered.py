@@ -62,10 +62,11 @@ def reading(delivery: Delivery) -> Iterator[None]:
         # Not chained: the engine quotes the row, which must not reach a traceback or a log.
         line = re.search(r"[Ll]ine:? (\d+)", str(error))
         place = f" at line {line[1]}" if line else ""
+        kind = type(error).__name__.removesuffix("Error").removesuffix("Exception")
         raise SourceError(
             "The delivered rows could not be read to the end",
             where=delivery.origin,
-            observed=f"a {type(error).__name__}{place}",
+            observed=f"a failed read{place}" + (f" ({kind})" if kind else ""),
             next_step="Look whether the data is whole and of the format that data_source names",
         ) from None
 
