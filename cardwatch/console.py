@@ -149,7 +149,8 @@ def show_findings(findings: Sequence[QuarantineCount]) -> None:
         out.print(
             Text(
                 f"{finding.action.replace('_', ' ')}: {finding.reason} — {finding.sentence} "
-                f"({counted(finding.rows, 'row')}, {counted(finding.customers, 'customer')})"
+                f"({counted(finding.rows, 'row')}"
+                + (f", {counted(finding.customers, 'customer')})" if finding.customers else ")")
             )
         )
 
@@ -358,7 +359,9 @@ def _own_command() -> str:
     return str(beside.relative_to(here)) if beside.is_relative_to(here) else str(beside)
 
 
-def show_weeks(weeks: Sequence[WeekSummary], today_last: ReportingWeek | None) -> None:
+def show_weeks(
+    weeks: Sequence[WeekSummary], today_last: ReportingWeek | None, numbering: Numbering
+) -> None:
     """Print the weeks of a source."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("week", "days"):
@@ -371,7 +374,7 @@ def show_weeks(weeks: Sequence[WeekSummary], today_last: ReportingWeek | None) -
         if today_last is None or summary.week > today_last:
             remark = "not over"
         table.add_row(
-            summary.week.label,
+            summary.week.label_in(numbering),
             summary.week.dates,
             f"{summary.rows:,}",
             f"{summary.customers:,}",

@@ -79,16 +79,18 @@ def _show_history(story: Story) -> None:
     peak = max((abs(value) for value in facts.weekly_spend if value is not None), default=0.0)
     whole = zip(story.weeks, facts.weekly_spend, facts.weekly_count, strict=True)
     for week, spend, number in whole:
+        label = week.label_in(story.numbering)
         if spend is None or number is None:
             known = week in story.weeks_present
-            out.print(f"  {week.label}  {'no transaction' if known else 'no data'}")
+            out.print(f"  {label}  {'no transaction' if known else 'no data'}")
             continue
         bar = "█" * round(30 * abs(spend) / peak) if peak else ""
         noun = "transaction " if number == 1 else "transactions"
-        out.print(f"  {week.label}  {amount(spend):>12}  {number:>5,} {noun}  {bar}")
+        out.print(f"  {label}  {amount(spend):>12}  {number:>5,} {noun}  {bar}")
     if facts.usual_spend is not None and facts.usual_count is not None:
         usual, often = amount(facts.usual_spend), count(facts.usual_count)
-        out.print(f"  usual    {usual:>12}  {often:>5} transactions")
+        name = f"{'usual':<{len(story.weeks[-1].label_in(story.numbering))}}"
+        out.print(f"  {name}  {usual:>12}  {often:>5} transactions")
 
 
 def _show_peers(facts: CustomerFacts) -> None:

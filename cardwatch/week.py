@@ -143,9 +143,13 @@ class ReportingWeek:
             return f"{first.day} {first:%B} – {end}"
         return f"{first.day}–{end}"
 
+    def label_in(self, numbering: Numbering) -> str:
+        """Return the label as people see it; either form is understood as an option."""
+        return self.label if numbering == "guide" else self.iso_label
+
     def display(self, numbering: Numbering = "guide") -> str:
         """Label and dates together, the label in the chosen numbering."""
-        return f"{self.label if numbering == 'guide' else self.iso_label} ({self.dates})"
+        return f"{self.label_in(numbering)} ({self.dates})"
 
     def is_over(self, today: date) -> bool:
         """Whether the whole week lies before `today`."""

@@ -74,7 +74,7 @@ def weeks_command(config: Config, as_json: bool) -> None:
             )
         )
         return
-    console.show_weeks(summaries, complete)
+    console.show_weeks(summaries, complete, config.reporting_week.numbering)
 
 
 def week_command(config: Config, wanted: str, as_json: bool) -> None:

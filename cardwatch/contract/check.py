@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from cardwatch.cache import RollupCache
 from cardwatch.config import ContractConfig
@@ -18,7 +19,7 @@ from cardwatch.contract.delivered import (
 )
 from cardwatch.contract.fingerprint import week_fingerprints
 from cardwatch.contract.recall import Recalled, recall, remember, source_keys
-from cardwatch.contract.rules import ReasonCode
+from cardwatch.contract.rules import Action, ReasonCode
 from cardwatch.contract.setting_aside import (
     drop_unit_errors,
     fold_repeats,
@@ -109,7 +110,7 @@ def check_contract(
         reference_weeks=delivery.reference_weeks,
         weeks_present=_present(delivery, tally),
         coverage=tally.coverage,
-        findings=(*tally.findings, *(_overall(refusal.code, tally) for refusal in unfit)),
+        findings=(*tally.findings, *(_warned(refusal.code, tally) for refusal in unfit)),
         warnings=(
             *(refusal.sentence for refusal in unfit),
             *_missing_weeks(delivery, tally),
@@ -160,10 +161,11 @@ def _missing_weeks(delivery: Delivery, tally: Tally) -> tuple[str, ...]:
     )
 
 
-def _overall(code: ReasonCode, tally: Tally) -> QuarantineCount:
+def _warned(code: ReasonCode, tally: Tally) -> QuarantineCount:
+    """Return what would have stopped the run, and by configuration only warns."""
     rows = (
         tally.coverage.rows_quarantined
         if code is ReasonCode.TOO_MUCH_QUARANTINED
         else tally.rows_in_week
     )
-    return finding(code, rows, tally.coverage.customers_in)
+    return replace(finding(code, rows, 0), action=str(Action.WARN))

@@ -304,6 +304,8 @@ def test_a_bare_label_is_the_guides_as_in_file_names_whatever_the_source_uses(
     assert "Week 2025-W47 (17–23 November 2025)" in run.done.out
     assert run.manifest["reporting_week"] == "2025-46"
     assert {row["week_start"] for row in run.list_rows} == {"2025-11-17"}
+    listed = cardwatch(tmp_path, "weeks", "--source", tmp_path / "data").out
+    assert listed.splitlines()[-1].startswith("2025-W47  17–23 November 2025")
 
 
 def test_validate_checks_and_writes_nothing(tmp_path: Path, portfolio: Path) -> None:
