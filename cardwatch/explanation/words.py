@@ -150,6 +150,9 @@ def _driver_words(driver: CategoryFacts, facts: CustomerFacts) -> Words:
         "driver_bought": counted(number, "purchase"),
         "driver_ticket": ticket,
         "driver_norm": driver.usual_ticket,
+        "driver_grew": "Purchases are larger than usual, most of all at"
+        if ticket > driver.usual_ticket
+        else "Size of purchases at",
         "driver_ratio": _over(ticket, driver.usual_ticket),
         "driver_users": driver.users_share,
         "driver_use": _use(driver, facts),
@@ -194,6 +197,8 @@ def _unusual_for(driver: CategoryFacts, past: bool) -> str:
 def _use(driver: CategoryFacts, facts: CustomerFacts) -> str:
     if driver.users_share >= WIDELY_USED:
         return _beside(driver.usual_spend, facts)
+    if not (driver.users_share or facts.active_weeks):
+        return _beside(0.0, facts)
     if driver.users_share:
         return f"which {share(driver.users_share)} of customers use"
     return "which no customer used in the weeks before"

@@ -296,8 +296,7 @@ def _ticket() -> Iterator[Feature]:
         "z",
         "upper",
         "TICKET_LEVEL",
-        "Purchases are larger than usual, most of all at {driver}: {driver_ticket} each instead "
-        "of {driver_norm}",
+        "{driver_grew} {driver}: {driver_ticket} each instead of {driver_norm}",
         ("driver_ticket", "driver_norm", "category norm"),
         f"{_OWN_TICKET}, × min(count, 9)^¼, clipped to [-3, 5], summed over categories, "
         "/√(number of categories)",

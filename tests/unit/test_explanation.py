@@ -156,6 +156,21 @@ def test_a_category_nobody_used_is_said_to_be_one() -> None:
     )
 
 
+def test_without_any_past_nobody_is_said_to_have_used_no_category() -> None:
+    first = replace(present("", CASINO), active_weeks=0)
+    assert said(first, "rare_category").sentence.endswith(", with no earlier week to compare with")
+
+
+def test_purchases_are_called_larger_only_where_they_are() -> None:
+    larger = said(present("", JEWELLERY), "ticket_mean").sentence
+    assert larger.startswith("Purchases are larger than usual, most of all at Jewellery")
+    smaller = replace(JEWELLERY, spend=130.0)
+    assert said(present("", smaller), "ticket_mean").sentence == (
+        "Size of purchases at Jewellery, watch, clock and silverware shops (5944): "
+        "130 each instead of 140"
+    )
+
+
 def test_watched_categories_are_named() -> None:
     facts = replace(present("", CASINO, GROCERY), risky=980.0, usual_risky=10.0)
     assert said(facts, "risky_categories").sentence == (
