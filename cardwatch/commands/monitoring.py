@@ -74,7 +74,7 @@ def _show(report: HealthReport) -> None:
         table.add_column(name, no_wrap=True)
     for name in ("found", "expected", "what to do"):
         table.add_column(name, overflow="fold")
-    for each in report.findings:
+    for each in report.checks:
         status = Text(each.status, console.CHECK_STYLES[each.status])
         step = f"{each.next_step} ({each.runbook})" if each.status in ("warn", "fail") else ""
         rest = map(Text, (each.measured, each.expected, step))

@@ -17,8 +17,8 @@ from cardwatch.errors import CardwatchError
 from cardwatch.logs import LOGGER
 from cardwatch.monitoring.alert_state import Problem, Severity
 from cardwatch.monitoring.alerting import Alerter
-from cardwatch.monitoring.findings import HealthReport, Status
-from cardwatch.monitoring.last_run import LastRun, write_last_run
+from cardwatch.monitoring.findings import Finding, HealthReport, Status
+from cardwatch.monitoring.last_run import LastRun, read_last_run, write_last_run
 from cardwatch.monitoring.metrics import (
     HEALTH_FILE,
     RUN_FILE,
@@ -131,40 +131,49 @@ def run_problems(last: LastRun, summary: str) -> list[Problem]:
 def after_health_check(
     config: Config, settings: MonitoringSettings, report: HealthReport, say: Say
 ) -> None:
-    """Write a report's metrics, and tell who should know what is not well; never fails."""
+    """Write a report's metrics, and tell who should know what is not well; never fails.
+
+    Nothing happens where ``monitoring.enabled`` is not set.
+    """
+    if not config.monitoring.enabled:
+        return
     around = Surroundings(LoadedConfig(config), settings, report.checked_at)
 
     def measure() -> None:
         found = health_metrics(report, free_space(around))
         write_metrics(found, settings.metrics, HEALTH_FILE)
 
-    problems = health_problems(report)
+    problems = health_problems(report, read_last_run(config.output.directory))
     _whatever_happens(measure, say)
     _whatever_happens(lambda: _alert(config, settings, problems, HEALTH_SCOPE, say), say)
 
 
-def health_problems(report: HealthReport) -> list[Problem]:
-    """Return what a health check found that is not well."""
+def health_problems(report: HealthReport, last: LastRun | None) -> list[Problem]:
+    """Return what a health check found that is not well.
+
+    That the last command failed is left out: it has told of that itself, or left it to be told.
+    """
+    told = {"last-run"} if last is not None and last.exit_code else set()
     return [
         Problem(
             f"{HEALTH_SCOPE}{each.name}",
             _SEVERITIES[each.status],
             f"health check {each.name}: {each.status}",
-            "\n".join(
-                filter(
-                    None,
-                    (
-                        f"Found: {each.measured}",
-                        f"Expected: {each.expected}" if each.expected else "",
-                        f"Next: {each.next_step}" if each.next_step else "",
-                        f"Runbook: {each.runbook}",
-                    ),
-                )
-            ),
+            _in_lines(each),
         )
-        for each in report.findings
-        if each.status in _SEVERITIES
+        for each in report.checks
+        if each.status in _SEVERITIES and each.name not in told
     ]
+
+
+def _in_lines(found: Finding) -> str:
+    lines = {
+        "Found": found.measured,
+        "Expected": found.expected,
+        "Next": found.next_step,
+        "Runbook": found.runbook,
+    }
+    return "\n".join(f"{name}: {text}" for name, text in lines.items() if text)
 
 
 def _alert(
@@ -174,8 +183,6 @@ def _alert(
     scope: str,
     say: Say,
 ) -> None:
-    if not config.monitoring.enabled:
-        return
     for delivery in Alerter(config, settings).tell(problems, scope):
         if delivery.problem:
             _said(say, f"an alert by {delivery.channel} was not sent: {delivery.problem}")

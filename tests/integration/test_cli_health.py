@@ -147,8 +147,8 @@ def test_a_check_that_breaks_is_a_finding_and_stops_no_other(tmp_path: Path) -> 
 
     around = Surroundings(LoadedConfig(Config()), MonitoringSettings(), datetime.now(UTC))
     report = check_health(around, {"broken": broken, "memory": CHECKS["memory"]})
-    assert [each.status for each in report.findings] == ["fail", "ok"]
-    assert "ZeroDivisionError" in report.findings[0].measured
+    assert [each.status for each in report.checks] == ["fail", "ok"]
+    assert "ZeroDivisionError" in report.checks[0].measured
 
 
 def test_the_database_is_compared_with_the_files(installation: Path, database: Database) -> None:
