@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import monotonic
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
@@ -74,11 +75,16 @@ def mail_server(tls: ssl.SSLContext | None = None) -> Iterator[MailServer]:
 
 @dataclass
 class HttpServer:
-    """An HTTP server that answers POST as it is told, the last answer again and again."""
+    """An HTTP server that answers POST as it is told, the last answer again and again.
+
+    With 429 it asks for `patience` seconds, and answers that to whoever comes before they are over.
+    """
 
     port: int = 0
     answers: Sequence[int | None] = (200,)
+    patience: float = 1.0
     bodies: list[str] = field(default_factory=list)
+    again_at: float = 0.0
     closing: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -87,9 +93,9 @@ class HttpServer:
 
 
 @contextmanager
-def http_server(*answers: int | None) -> Iterator[HttpServer]:
+def http_server(*answers: int | None, patience: float = 1.0) -> Iterator[HttpServer]:
     """Run an HTTP server; None is an answer that never comes."""
-    told = HttpServer(answers=answers or (200,))
+    told = HttpServer(answers=answers or (200,), patience=patience)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -99,9 +105,11 @@ def http_server(*answers: int | None) -> Iterator[HttpServer]:
             if answer is None:
                 told.closing.wait(30)
                 return
+            if answer == 429 or monotonic() < told.again_at:
+                answer, told.again_at = 429, monotonic() + told.patience
             self.send_response(answer)
             if answer == 429:
-                self.send_header("Retry-After", "1")
+                self.send_header("Retry-After", f"{told.patience:g}")
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"ok")

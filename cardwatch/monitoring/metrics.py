@@ -13,7 +13,7 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, write_to_textfile
 
 import cardwatch
-from cardwatch.contract.rules import ReasonCode
+from cardwatch.contract.rules import RULES, Action
 from cardwatch.errors import CardwatchError, PublishError
 from cardwatch.manifest import RunManifest
 from cardwatch.monitoring.drift import score_drift
@@ -27,8 +27,11 @@ RUN_FILE = "cardwatch.prom"
 HEALTH_FILE = "cardwatch_health.prom"
 STATUS_VALUES = {"ok": 0, "warn": 1, "fail": 2, "unknown": 3}
 PREFIX = "cardwatch_"
-_REMARK = ReasonCode.AVERAGE_TICKET_DISAGREES.name
-"""Counts rows that were accepted."""
+_SETS_ASIDE = tuple(
+    code.name
+    for code, rule in RULES.items()
+    if rule.action in (Action.QUARANTINE_ROW, Action.QUARANTINE_CUSTOMER)
+)
 
 
 class Metric(NamedTuple):
@@ -99,9 +102,8 @@ def _set_newest(made: _Metrics, run: RunManifest) -> None:
         made.set("run_duration_seconds", seconds, step)
     counts = run.counts
     made.set("rows", counts.rows_accepted, "accepted", "")
-    for reason, number in counts.rows_by_reason.items():
-        if reason != _REMARK:
-            made.set("rows", number, "quarantined", reason)
+    for reason in _SETS_ASIDE:
+        made.set("rows", counts.rows_by_reason.get(reason, 0), "quarantined", reason)
     made.set("customers", counts.customers_scored, "scored")
     made.set("customers", sum(counts.customers_unscored.values()), "unscored")
     for category, number in run.categories.items():

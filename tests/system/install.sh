@@ -11,6 +11,7 @@ PACKAGES=(
     prometheus
     prometheus-alertmanager
     prometheus-node-exporter
+    prometheus-pushgateway
     shellcheck
     sudo
     systemd
