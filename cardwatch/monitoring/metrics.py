@@ -170,7 +170,7 @@ def _push(
         return PublishError(
             "The Pushgateway did not take the metrics",
             where="metrics.pushgateway",
-            observed=getattr(error, "reason", None) and str(error.args[0]) or type(error).__name__,
+            observed=str(getattr(error, "reason", "")) or type(error).__name__,
             next_step="Look whether it runs at that address",
         )
     return None

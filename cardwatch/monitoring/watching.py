@@ -17,7 +17,7 @@ from cardwatch.errors import CardwatchError
 from cardwatch.logs import LOGGER
 from cardwatch.monitoring.alert_state import Problem, Severity
 from cardwatch.monitoring.alerting import Alerter
-from cardwatch.monitoring.findings import Finding, HealthReport, Status
+from cardwatch.monitoring.findings import RUNBOOK, Finding, HealthReport, Status
 from cardwatch.monitoring.last_run import LastRun, read_last_run, write_last_run
 from cardwatch.monitoring.metrics import (
     HEALTH_FILE,
@@ -68,18 +68,22 @@ def watched(
         return
     try:
         yield noted
-    except CardwatchError as error:
-        _after(config, noted, begun, error.exit_code, error.message, say, settings)
+    except (Exception, SystemExit) as error:
+        code, message = _ending(error, noted)
+        _after(config, noted, begun, code, message, say, settings)
         raise
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
-        _after(config, noted, begun, code, noted.summary, say, settings)
-        raise
-    except Exception as error:
-        _after(config, noted, begun, 1, f"unexpected {type(error).__name__}", say, settings)
-        raise
-    else:
-        _after(config, noted, begun, 0, "", say, settings)
+    _after(config, noted, begun, 0, "", say, settings)
+
+
+def _ending(error: BaseException, noted: Watched) -> tuple[int, str]:
+    """Return the exit code that an error ends the command with, and what there is to say of it."""
+    match error:
+        case CardwatchError():
+            return error.exit_code, error.message
+        case SystemExit(code=int() | None as code):
+            return code or 0, noted.summary
+        case _:
+            return 1, f"unexpected {type(error).__name__}"
 
 
 def _after(
@@ -122,7 +126,8 @@ def run_problems(last: LastRun, summary: str) -> list[Problem]:
     of_week = f" of {last.reporting_week}" if last.reporting_week else ""
     if last.exit_code:
         title = f"{last.command}{of_week} failed with exit code {last.exit_code}"
-        return [Problem(RUN_SCOPE, "critical", title, last.message)]
+        text = f"{last.message}\nRunbook: {RUNBOOK}#cardwatchrunfailed"
+        return [Problem(RUN_SCOPE, "critical", title, text)]
     if not summary:
         return []
     return [Problem("run:done", "info", f"{last.command}{of_week}", summary, is_event=True)]

@@ -179,6 +179,12 @@ def test_the_database_is_compared_with_the_files(installation: Path, database: D
     assert found["published-table"]["status"] == "fail"
     said = cardwatch(installation, "verify", code=6, **url).errors
     assert f"cardwatch publish --reporting-week {WEEK.label}" in said[0]
+    monitored(installation, "health: {timeout_seconds: 3}\n")
+    with database.connect() as connection:
+        connection.execute("LOCK TABLE anomaly_runs IN ACCESS EXCLUSIVE MODE")
+        found = health(installation, 2, **url)
+        assert found["published-table"]["measured"] == "no answer within 3 seconds"
+        assert found["database"]["status"] == "ok"
 
 
 def test_a_password_that_expires_is_said_in_time(installation: Path, database: Database) -> None:
