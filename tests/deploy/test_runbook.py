@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ PLACES = {
     "2025-46": LAST.label,
     "2025-45": (LAST - 1).label,
     "2025-30": (LAST - 1).label,
-    " CUSTOMER": "",
+    "CUSTOMER": f'"$(sed -n 2p outputs/anomalies_{LAST.label}.csv | cut -d, -f1)"',
 }
 OF_THE_MACHINE = (
     "sudo",
@@ -38,6 +39,7 @@ CHANGES = (
     "deploy/rollback.sh source primary", "releases/VERSION", "deploy.sh",
 )  # fmt: skip
 """What the drill of the deployment does; here a dry run has to do."""
+FAILED = "exit code"
 PROGRAMS = r"(?:cardwatch|python|tail|grep|du|df|free|deploy/\S+|ln|\./deploy\.sh) "
 
 
@@ -108,6 +110,8 @@ def test_the_commands_of_the_runbook_do_what_they_say(deployed: Installation) ->
             "health: {disk_warn_gb: 0, disk_fail_gb: 0, memory_warn_gb: 0}\n",
         )
         said = {script: in_shell(deployed, script) for script in found}
+    failed = [f"{script}\n{text}" for script, text in said.items() if text.startswith(FAILED)]
+    assert not failed, "\n".join(failed)
     assert "identical" in next(text for script, text in said.items() if "reproduce" in script)
     assert "Health: ok" in said["python -m src.monitoring.health_checks"]
     assert "sent" in said["python -m src.monitoring.alerting"]
@@ -116,6 +120,14 @@ def test_the_commands_of_the_runbook_do_what_they_say(deployed: Installation) ->
 def in_shell(place: Installation, script: str) -> str:
     # As an operator has it who typed the first block; grep ends with 1 where nothing is found.
     pipe = "" if script.startswith("grep") else "set -o pipefail; "
-    return place.run(
-        "bash", "-e", "-c", f"source venv/bin/activate; {pipe}{script}", HOME=str(place.folder)
+    done = subprocess.run(
+        ["bash", "-e", "-c", f"source venv/bin/activate; {pipe}{script}"],
+        cwd=place.folder,
+        env=place.variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
     )
+    return done.stdout if done.returncode == 0 else f"{FAILED} {done.returncode}\n{done.stdout}"
