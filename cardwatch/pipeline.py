@@ -29,7 +29,7 @@ from cardwatch.outdated import (
 )
 from cardwatch.publish.base import Sink
 from cardwatch.ranking import Order, rank, risk_category, signal_of
-from cardwatch.report.build import build_report, listed_customer, standings
+from cardwatch.report.build import build_report, listed_customer, portfolio_weeks, standings
 from cardwatch.schema import (
     Attribution,
     Checked,
@@ -142,7 +142,8 @@ def run_week(
     with step("report"):
         notes = (*remarks, *delivered.notes)
         numbering = config.reporting_week.numbering
-        report = build_report(ranking, checked, table, scored, notes, numbering)
+        totals = portfolio_weeks(engine, checked)
+        report = build_report(ranking, checked, table, scored, notes, numbering, totals)
         outdated = outdated_since(parts.published(week), checked, config, ranking, basis)
     used = record_of(comparable if ranking.thresholds.weeks else ())
     return RunResult(

@@ -17,8 +17,9 @@ from cardwatch.errors import ConfigurationError
 from cardwatch.features.catalog import ABSENCE, CATALOG
 from cardwatch.history import read_history, read_manifests
 from cardwatch.outdated import around
+from cardwatch.pages import WeekPages
 from cardwatch.pipeline import Parts, Step
-from cardwatch.publish.base import Sink
+from cardwatch.publish.base import Pages, Sink
 from cardwatch.publish.database import DatabaseSink
 from cardwatch.publish.files import FileSink
 from cardwatch.sources.base import Source
@@ -111,10 +112,20 @@ def open_detector(config: Config) -> Detector:
 
 def open_sinks(config: Config) -> list[Sink]:
     """Return the sinks that are turned on, in the order they write; files always are, first."""
-    sinks: list[Sink] = [FileSink(config.output)]
+    sinks: list[Sink] = [FileSink(config.output, pages=open_pages(config))]
     if config.output.database.enabled:
         sinks.append(open_database_sink(config))
     return sinks
+
+
+def open_pages(config: Config) -> Pages | None:
+    """Return what makes the pages for people; None where they are turned off."""
+    return page_maker(config) if config.report.enabled else None
+
+
+def page_maker(config: Config) -> Pages:
+    """Return what makes the pages for people, whether or not runs write them."""
+    return WeekPages(config)
 
 
 def open_database_sink(config: Config) -> DatabaseSink:

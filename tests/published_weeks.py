@@ -21,6 +21,7 @@ from cardwatch.schema import (
     Checked,
     Coverage,
     ListedCustomer,
+    PortfolioWeek,
     QuarantineCount,
     Ranking,
     Reason,
@@ -126,6 +127,10 @@ def week_report(
         notes=tuple(notes),
         detector="surprise",
         families=FAMILIES,
+        portfolio=(
+            PortfolioWeek(week - 1, Decimal("900.00"), 40, 9),
+            PortfolioWeek(week, Decimal("1200.50"), 44, 10),
+        ),
     )
 
 

@@ -46,6 +46,7 @@ for command in (
     data.weeks,
     lists.explain,
     lists.compare,
+    lists.report,
     runs.reproduce,
     database.publish,
     monitoring.verify,

@@ -148,6 +148,7 @@ def _recorded_config(recorded: RunManifest, source: str | None, folder: Path) ->
     settings: dict[str, Any] = json.loads(json.dumps(recorded.configuration))
     settings["output"]["directory"] = str(folder)
     settings["logging"]["file"] = None
+    settings["report"] = {"enabled": False}  # a page says when it was made
     database = settings["output"].get("database", {})
     if database.get("enabled"):  # the list was then written as JSON too
         database["enabled"], csv = False, settings["output"]["format"] == "csv"

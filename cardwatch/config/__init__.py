@@ -23,6 +23,7 @@ from cardwatch.config.run_sections import (
     NotifyConfig,
     OutputConfig,
     OutputDatabaseConfig,
+    ReportConfig,
 )
 from cardwatch.config.view import (
     SettingRow,
@@ -50,6 +51,7 @@ __all__ = [
     "OutputDatabaseConfig",
     "PortfolioConfig",
     "RankingConfig",
+    "ReportConfig",
     "ReportingWeekConfig",
     "Setting",
     "SettingRow",

@@ -24,6 +24,7 @@ from cardwatch.config.run_sections import (
     MonitoringConfig,
     NotifyConfig,
     OutputConfig,
+    ReportConfig,
 )
 from cardwatch.config.section import Section, setting
 
@@ -49,6 +50,7 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     ranking: RankingConfig = RankingConfig()
     output: OutputConfig = OutputConfig()
+    report: ReportConfig = ReportConfig()
     logging: LoggingConfig = LoggingConfig()
     engine: EngineConfig = EngineConfig()
     monitoring: MonitoringConfig = MonitoringConfig()

@@ -94,6 +94,15 @@ class OutputConfig(Section):
     database: OutputDatabaseConfig = OutputDatabaseConfig()
 
 
+class ReportConfig(Section):
+    """The pages for people: one for each week, and the index that links them."""
+
+    enabled: bool = setting(True, "Whether a run writes report_YYYY-WW.html and index.html.")
+    mask_ids: bool = setting(
+        False, "Whether customer ids are shown there by their last three characters only."
+    )
+
+
 class LoggingConfig(Section):
     """What is logged, to standard error and to a file."""
 

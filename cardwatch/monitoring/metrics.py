@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, writ
 
 import cardwatch
 from cardwatch.contract.rules import RULES, Action
+from cardwatch.drift import score_drift
 from cardwatch.errors import CardwatchError, PublishError
 from cardwatch.manifest import RunManifest
-from cardwatch.monitoring.drift import score_drift
 from cardwatch.monitoring.findings import HealthReport
 from cardwatch.monitoring.last_run import LastRun
 from cardwatch.monitoring.run_checks import rows_ratio

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 
 from cardwatch.checkup.files import check_files, published_weeks, read_records
+from cardwatch.drift import score_drift
 from cardwatch.manifest import RunManifest
-from cardwatch.monitoring.drift import score_drift
 from cardwatch.monitoring.findings import Finding, Status
 from cardwatch.monitoring.last_run import read_last_run
 from cardwatch.monitoring.surroundings import Surroundings, last_due

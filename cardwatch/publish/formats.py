@@ -22,11 +22,19 @@ from cardwatch.outputs import (
     neutralise,
 )
 from cardwatch.publish.operations import NewFile
-from cardwatch.schema import CategoryFacts, CustomerFacts, ListedCustomer, Reason, WeekReport
+from cardwatch.schema import (
+    CategoryFacts,
+    CustomerFacts,
+    ListedCustomer,
+    PortfolioWeek,
+    Reason,
+    WeekReport,
+)
 from cardwatch.week import ReportingWeek
 
-JSON_VERSION = 2
-"""Of the JSON list; 1 told nothing of a customer's categories, weeks, usual week and peers."""
+JSON_VERSION = 3
+"""Of the JSON list; 1 told nothing of a customer's categories, weeks, usual week and peers, 2
+nothing of the portfolio's."""
 REASON_COLUMNS = 3
 ROW_GROUP_ROWS = 131_072
 """Rows per row group, whatever batches the engine hands over, so that the bytes are the same."""
@@ -117,6 +125,17 @@ def _document(report: WeekReport) -> dict[str, Any]:
         "coverage": _coverage(report),
         "quarantine": [asdict(finding) for finding in report.findings],
         "notes": list(report.notes),
+        "portfolio": [_portfolio_week(week) for week in report.portfolio],
+    }
+
+
+def _portfolio_week(totals: PortfolioWeek) -> dict[str, Any]:
+    return {
+        "reporting_week": totals.week.label,
+        "week_start": totals.week.monday.isoformat(),
+        "spend": float(totals.spend),
+        "transaction_count": totals.transaction_count,
+        "customers": totals.customers,
     }
 
 

@@ -41,7 +41,7 @@ _FONT = "Arial, Liberation Sans, sans-serif"
 _WIDTH, _HEIGHT = 308, 140
 _MARGINS = {"left": 44, "right": 8, "top": 22, "bottom": 24}
 _ROW_WIDTH, _ROW_HEIGHT = 352, 31
-_LONGEST_NAME = 36
+_LONGEST_NAME = 34
 _LABEL_EVERY = 6
 
 
@@ -91,11 +91,11 @@ def spend_chart(points: Sequence[Point], usual: Range | None, currency: str) -> 
     usual : Range or None
         None where history is too short for one.
     currency : str
-        The code of the amounts' currency.
+        The code of the amounts' currency, empty if not known.
     """
     band = _usual_layers() if usual else []
     return _over_weeks(
-        f"Weekly spend, {currency}",
+        _in_currency("Weekly spend", currency),
         _spend_sentence(points, usual, currency),
         [point.week_start for point in points],
         [*band, *_bars(points)],
@@ -141,7 +141,7 @@ def anomalies_chart(weeks: Sequence[CategoryCounts]) -> Spec:
         "Flagged customers by risk category",
         _counts_sentence(weeks),
         [week.week_start for week in weeks],
-        [stacked, _said("missing", MUTED)],
+        [stacked, _missing_runs()],
         {"customers": rows, "missing": missing},
     )
 
@@ -182,7 +182,7 @@ def category_chart(bars: Sequence[CategoryBar], currency: str) -> Spec:
     }
     return {
         **_head(
-            f"Spend per merchant category, {currency}",
+            _in_currency("Spend per merchant category", currency),
             _categories_sentence(bars, currency),
             (_ROW_WIDTH, _ROW_HEIGHT * max(len(rows), 1)),
             {"left": 4, "right": 4, "top": 0, "bottom": 2},
@@ -309,37 +309,41 @@ def _bars(points: Sequence[Point]) -> list[Spec]:
             "color": {"condition": colour, "value": EARLIER},
         },
     }
-    return [bars, _said("last", THIS_WEEK)]
+    return [bars, _said_on_top()]
 
 
 def _bar_values(
     points: Sequence[Point], worded: Callable[[float | None], str]
 ) -> dict[str, list[Spec]]:
-    last = points[-1]
-    height = max(last.value or 0.0, 0.0)
-    said = "none" if last.value is None else worded(last.value)
+    last = points[-1].value
+    said = "no transaction" if last is None else f"this week {worded(last)}"
     return {
         "bars": [
             {"week": day(point.week_start), "value": round(point.value, 2)}
             for point in points
             if point.value is not None
         ],
-        "last": [{"week": day(last.week_start), "said": said, "at": round(height, 2)}],
+        "last": [{"said": said}],
     }
 
 
-def _said(data: str, colour: str) -> Spec:
-    """Return words above a week, which end where its bar ends: the last one is at the edge."""
+def _said_on_top() -> Spec:
+    """Return the last week's figure above everything, where no bar can be in its way."""
     return {
-        "data": {"name": data},
-        "mark": {
-            "type": "text",
-            "align": "right",
-            "dx": 11,
-            "dy": -8,
-            "fontWeight": "bold",
-            "color": colour,
+        "data": {"name": "last"},
+        "mark": {"type": "text", "align": "right", "fontWeight": "bold", "color": THIS_WEEK},
+        "encoding": {
+            "x": {"value": _WIDTH},
+            "y": {"value": -10},
+            "text": {"field": "said", "type": "nominal"},
         },
+    }
+
+
+def _missing_runs() -> Spec:
+    return {
+        "data": {"name": "missing"},
+        "mark": {"type": "text", "dy": -6, "color": MUTED},
         "encoding": {
             "x": {"field": "week", "type": "ordinal"},
             "y": {"field": "at", "type": "quantitative"},
@@ -421,4 +425,8 @@ def _counts_sentence(weeks: Sequence[CategoryCounts]) -> str:
 
 
 def _money(value: float | None, currency: str) -> str:
-    return "none" if value is None else f"{amount(value)} {currency}"
+    return "none" if value is None else f"{amount(value)} {currency}".rstrip()
+
+
+def _in_currency(title: str, currency: str) -> str:
+    return f"{title}, {currency}" if currency else title

@@ -7,8 +7,8 @@ import unicodedata
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that are not seen, turn the reading direction, or are no characters at all."""
 
-LONGEST = 64
-"""Characters of an id or a name that are shown; what is longer is cut in the middle."""
+_LONGEST_ID = 48
+"""Characters of an id that are shown; a longer one is cut in the middle."""
 _KEPT_IN_A_MASK = 3
 
 
@@ -20,13 +20,25 @@ def shown(text: str, longest: int | None = None) -> str:
     Examples
     --------
     >>> shown("C\u202e42"), shown("two\nlines"), shown("abcdefghij", longest=5)
-    ('C<U+202E>42', 'two lines', 'ab…ij')
+    ('C<U+202E>42', 'two lines', 'abcd…')
     """
     seen = "".join(map(_seen, text)) if not text.isascii() or not text.isprintable() else text
     if longest is None or len(seen) <= longest:
         return seen
-    head = longest // 2
-    return f"{seen[:head]}…{seen[len(seen) - (longest - head - 1) :]}"
+    return f"{seen[: longest - 1]}…"
+
+
+def identified(customer_id: str) -> str:
+    """Return an id as it is shown: both ends of one that is very long.
+
+    Examples
+    --------
+    >>> identified("C-104233"), len(identified("9" * 1_000))
+    ('C-104233', 48)
+    """
+    seen = shown(customer_id)
+    half = _LONGEST_ID // 2
+    return seen if len(seen) <= _LONGEST_ID else f"{seen[:half]}…{seen[1 - half :]}"
 
 
 def _seen(character: str) -> str:

@@ -44,6 +44,7 @@ from cardwatch.schema.delivered import (
 from cardwatch.schema.listed import (
     RISK_CATEGORIES,
     ListedCustomer,
+    PortfolioWeek,
     Ranking,
     Reason,
     Receipt,
@@ -76,6 +77,7 @@ __all__ = [
     "Feature",
     "FeatureTable",
     "ListedCustomer",
+    "PortfolioWeek",
     "QuarantineCount",
     "Ranking",
     "Reason",

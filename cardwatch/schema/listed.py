@@ -93,6 +93,16 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class PortfolioWeek:
+    """All customers' transactions of one week of the window; spend is net of refunds."""
+
+    week: ReportingWeek
+    spend: Decimal
+    transaction_count: int
+    customers: int
+
+
+@dataclass(frozen=True)
 class WeekReport:
     """Numbers and words of one run; every sink renders this and nothing else."""
 
@@ -104,6 +114,8 @@ class WeekReport:
     detector: str
     families: tuple[str, ...]
     numbering: Literal["guide", "iso"] = "guide"
+    portfolio: tuple[PortfolioWeek, ...] = ()
+    """The weeks of the window, oldest first, the scored one last."""
 
 
 @dataclass(frozen=True)
