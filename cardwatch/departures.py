@@ -84,8 +84,8 @@ def departures(
     manifest : RunManifest, optional
         The later list's, where it is not in the folder yet.
     """
-    policy = _policy(manifest) if manifest else _policy_in(folder, week, warnings)
-    now = _later_week(folder, week, listed, [row.customer_id for row in left], policy, warnings)
+    gone = [row.customer_id for row in left]
+    now = _later_week(folder, week, listed, gone, manifest, warnings)
     return tuple(_gone(row, now) for row in left)
 
 
@@ -102,11 +102,12 @@ def _later_week(
     week: ReportingWeek,
     listed: Sequence[Listing],
     left: Sequence[str],
-    policy: Mapping[str, int],
+    manifest: RunManifest | None,
     warnings: list[str],
 ) -> _LaterWeek:
     wanted = [*left, *(row.customer_id for row in listed)]
     scores, customers = _scores(folder / OutputFile.SCORES.of(week), wanted, warnings)
+    policy = _policy(manifest) if manifest else _policy_in(folder, week, warnings)
     return _LaterWeek(
         listed=len(listed),
         last_rank=max(

@@ -17,7 +17,7 @@ from cardwatch.outputs import OutputFile, week_of
 from cardwatch.publish.archives import ARCHIVE, archives
 from cardwatch.publish.archives import packed as packed_weeks
 from cardwatch.report.assemble import Surroundings, assemble
-from cardwatch.report.cards import CARDS, Manner
+from cardwatch.report.cards import Manner
 from cardwatch.report.document import Document, read_document
 from cardwatch.report.page import Changes, Departure, Entry, Group, Index, IndexRow
 from cardwatch.report.wording import number, shown
@@ -104,7 +104,7 @@ def _surroundings(
         runs=runs,
         comparable=comparable_runs(manifest, earlier),
         drift_psi=score_drift(manifest, earlier),
-        changes=_changes(comparison, manifest.week, manner, document) if comparison else None,
+        changes=_changes(comparison, manifest.week, manner) if comparison else None,
         no_changes="There is no earlier list to compare this one with.",
         since=dict(_since(comparison)) if comparison else {},
     )
@@ -132,27 +132,24 @@ def _listings(document: Document) -> Iterator[Listing]:
         )
 
 
-def _changes(
-    comparison: Comparison, week: ReportingWeek, manner: Manner, document: Document
-) -> Changes:
+def _changes(comparison: Comparison, week: ReportingWeek, manner: Manner) -> Changes:
     earlier = comparison.earlier
     since = "last week" if earlier == week - 1 else f"the list of {earlier.dates}"
-    with_card = {customer.anomaly_rank for customer in document.customers[:CARDS]}
     return Changes(
         since=since,
-        new=_group(comparison.new, manner, with_card),
-        back=_group(comparison.back, manner, with_card),
+        new=_group(comparison.new, manner),
+        back=_group(comparison.back, manner),
         gone=tuple(_departure(gone, manner) for gone in comparison.gone[:_SHOWN]),
         gone_total=len(comparison.gone),
         warnings=tuple(shown(each, _LONGEST_WHY) for each in comparison.warnings),
     )
 
 
-def _group(rows: Sequence[OnTheList], manner: Manner, with_card: set[int]) -> Group:
-    return Group(tuple(_entries(rows[:_SHOWN], manner, with_card)), len(rows))
+def _group(rows: Sequence[OnTheList], manner: Manner) -> Group:
+    return Group(tuple(_entries(rows[:_SHOWN], manner)), len(rows))
 
 
-def _entries(rows: Iterable[OnTheList], manner: Manner, with_card: set[int]) -> Iterator[Entry]:
+def _entries(rows: Iterable[OnTheList], manner: Manner) -> Iterator[Entry]:
     for row in rows:
         yield Entry(
             customer=manner.name(row.customer_id),
@@ -161,7 +158,6 @@ def _entries(rows: Iterable[OnTheList], manner: Manner, with_card: set[int]) -> 
             signal=row.signal,
             reason=shown(row.reason, _LONGEST_WHY),
             since="" if row.times_listed == 1 else _how_often(row),
-            card=row.anomaly_rank in with_card,
         )
 
 

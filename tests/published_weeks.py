@@ -14,6 +14,7 @@ from facts_examples import present
 from cardwatch.config import OutputConfig
 from cardwatch.engine import Engine
 from cardwatch.manifest import HistoryRecord, RunManifest, record_run
+from cardwatch.publish.base import Pages
 from cardwatch.publish.files import FileSink
 from cardwatch.publish.operations import FileOperations
 from cardwatch.schema import (
@@ -228,12 +229,13 @@ def publish(
     quarantined: Sequence[Mapping[str, Any]] = (),
     settings: Mapping[str, Any] | None = None,
     configuration: Mapping[str, Any] | None = None,
+    pages: Pages | None = None,
 ) -> Receipt:
     """Write one whole week: who is listed at which rank, and who else has one."""
     report = week_report([listed_customer(name, rank) for name, rank in listed.items()], week)
     fill_engine(engine, {**listed, **(others or {})}, counts=counts, quarantined=quarantined)
     files = operations or QuickOperations()
-    sink = FileSink(config(folder, **(settings or {})), operations=files)
+    sink = FileSink(config(folder, **(settings or {})), pages=pages, operations=files)
     return sink.write(report, engine, manifest(report, configuration=configuration))
 
 

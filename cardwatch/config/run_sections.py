@@ -97,7 +97,11 @@ class OutputConfig(Section):
 class ReportConfig(Section):
     """The pages for people: one for each week, and the index that links them."""
 
-    enabled: bool = setting(True, "Whether a run writes report_YYYY-WW.html and index.html.")
+    enabled: bool = setting(
+        True,
+        "Whether a run writes report_YYYY-WW.html and index.html.",
+        variable="REPORT_ENABLED",
+    )
     mask_ids: bool = setting(
         False, "Whether customer ids are shown there by their last three characters only."
     )

@@ -26,11 +26,12 @@ CHARTED: Final = 50
 
 _LAG, _LEAST_BASELINE, _LEAST_SPENDING = 3, 4, 3
 _OTHERS = 8
+_LONGEST_SENTENCE = 400
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How customers are shown: the currency's code, empty if not known, and whether ids are masked."""
+    """How customers are shown: whose currency (a code, or empty), and whether ids are masked."""
 
     currency: str
     has_masked_ids: bool
@@ -106,7 +107,7 @@ def _reasons(customer: CustomerPart) -> tuple[Reason, ...]:
     total = sum(max(reason.contribution, 0.0) for reason in customer.reasons)
     total = max(total, customer.surprise_total)
     return tuple(
-        Reason(reason.sentence, percent(max(reason.contribution, 0.0), total, 0))
+        Reason(shown(reason.sentence, _LONGEST_SENTENCE), percent(max(reason.contribution, 0.0), total, 0))
         for reason in customer.reasons
     )
 

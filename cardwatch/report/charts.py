@@ -8,41 +8,33 @@ text alternative in ``description``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
+from cardwatch.report.chart_frame import (
+    CATEGORY_COLOURS,
+    EARLIER,
+    THIS_WEEK,
+    USUAL,
+    Spec,
+    amounts_axis,
+    compiled,
+    frame,
+    missing_runs,
+    over_weeks,
+    said_on_top,
+    usual_layers,
+)
 from cardwatch.report.svg import slim
 from cardwatch.report.wording import amount, number, shown
 
-Spec = dict[str, Any]
-
-INK: Final = "#1d2733"
-MUTED: Final = "#556070"
-GRID: Final = "#e1e6ec"
-EARLIER: Final = "#8296ad"
-THIS_WEEK: Final = "#c2500c"
-USUAL: Final = "#3f74b5"
-BAND: Final = "#d8e6f6"
-CATEGORY_COLOURS: Final[Mapping[str, str]] = {
-    "critical": "#8f1d2c",
-    "high": "#d5642a",
-    "medium": "#e3ad3f",
-}
+_ROW_WIDTH, _ROW_HEIGHT = 352, 31
+_LONGEST_NAME = 34
 
 CATEGORY_ROWS: Final = 5
 """Merchant categories that are drawn; the rest is for the text beside the chart."""
-
-_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
-_FONT = "Arial, Liberation Sans, sans-serif"
-_WIDTH, _HEIGHT = 308, 140
-_MARGINS = {"left": 44, "right": 8, "top": 22, "bottom": 24}
-_ROW_WIDTH, _ROW_HEIGHT = 352, 31
-_LONGEST_NAME = 34
-_LABEL_EVERY = 6
 
 
 @dataclass(frozen=True)
@@ -93,11 +85,11 @@ def spend_chart(points: Sequence[Point], usual: Range | None, currency: str) -> 
     currency : str
         The code of the amounts' currency, empty if not known.
     """
-    band = _usual_layers() if usual else []
-    return _over_weeks(
+    band = usual_layers() if usual else []
+    return over_weeks(
         _in_currency("Weekly spend", currency),
         _spend_sentence(points, usual, currency),
-        [point.week_start for point in points],
+        [day(point.week_start) for point in points],
         [*band, *_bars(points)],
         {**_bar_values(points, amount), **(_usual_values(usual) if usual else {})},
     )
@@ -113,8 +105,8 @@ def trend_chart(points: Sequence[Point], title: str) -> Spec:
             f"{title} over {len(points)} weeks: {number(last)} in the week of "
             f"{day(points[-1].week_start)}, between {number(min(known))} and {number(max(known))}."
         )
-    weeks = [point.week_start for point in points]
-    return _over_weeks(title, sentence, weeks, _bars(points), _bar_values(points, number))
+    weeks = [day(point.week_start) for point in points]
+    return over_weeks(title, sentence, weeks, _bars(points), _bar_values(points, number))
 
 
 def anomalies_chart(weeks: Sequence[CategoryCounts]) -> Spec:
@@ -132,16 +124,16 @@ def anomalies_chart(weeks: Sequence[CategoryCounts]) -> Spec:
         "mark": {"type": "bar"},
         "encoding": {
             "x": {"field": "week", "type": "ordinal"},
-            "y": _amounts_axis("customers"),
+            "y": amounts_axis("customers"),
             "color": {"field": "category", "type": "nominal", "scale": colours, "legend": None},
             "order": {"field": "order", "type": "quantitative"},
         },
     }
-    return _over_weeks(
+    return over_weeks(
         "Flagged customers by risk category",
         _counts_sentence(weeks),
-        [week.week_start for week in weeks],
-        [stacked, _missing_runs()],
+        [day(week.week_start) for week in weeks],
+        [stacked, missing_runs()],
         {"customers": rows, "missing": missing},
     )
 
@@ -181,7 +173,7 @@ def category_chart(bars: Sequence[CategoryBar], currency: str) -> Spec:
         },
     }
     return {
-        **_head(
+        **frame(
             _in_currency("Spend per merchant category", currency),
             _categories_sentence(bars, currency),
             (_ROW_WIDTH, _ROW_HEIGHT * max(len(rows), 1)),
@@ -202,7 +194,7 @@ def to_svg(spec: Spec, name: str) -> str:
     # Imported when it is used: what is never drawn need not load the engine behind it.
     import vl_convert
 
-    drawn = vl_convert.vega_to_svg(_compiled(spec))
+    drawn = vl_convert.vega_to_svg(compiled(spec))
     return slim(drawn, name, title=spec["usermeta"]["title"], description=spec["description"])
 
 
@@ -210,7 +202,7 @@ def to_png(spec: Spec, scale: float = 2.0) -> bytes:
     """Draw a chart as a PNG image, `scale` pixels for each of the specification's."""
     import vl_convert
 
-    return vl_convert.vega_to_png(_compiled(spec), scale=scale)
+    return vl_convert.vega_to_png(compiled(spec), scale=scale)
 
 
 def day(week_start: date) -> str:
@@ -224,79 +216,6 @@ def day(week_start: date) -> str:
     return f"{week_start.day} {week_start:%b}"
 
 
-def _compiled(spec: Spec) -> Spec:
-    """Return the Vega specification: compiled once for all charts that differ in figures only."""
-    aside = ("datasets", "description", "usermeta")
-    shape = {key: value for key, value in spec.items() if key not in aside}
-    vega: Spec = json.loads(_compiled_shape(json.dumps(shape)))
-    for source in vega["data"]:
-        if source["name"] in spec["datasets"]:
-            source["values"] = spec["datasets"][source["name"]]
-    return vega
-
-
-@lru_cache(maxsize=64)
-def _compiled_shape(shape: str) -> str:
-    import vl_convert
-
-    return json.dumps(vl_convert.vegalite_to_vega(shape))
-
-
-def _head(title: str, description: str, size: tuple[int, int], margins: Mapping[str, int]) -> Spec:
-    return {
-        "$schema": _SCHEMA,
-        "description": description,
-        "usermeta": {"title": title},
-        "width": size[0],
-        "height": size[1],
-        "autosize": {"type": "none"},
-        "padding": dict(margins),
-        "background": "#ffffff",
-        "config": {
-            "font": _FONT,
-            "view": {"stroke": None},
-            "bar": {"color": EARLIER},
-            "text": {"fontSize": 11, "color": INK},
-            "axis": {
-                "labelColor": MUTED,
-                "labelFontSize": 11,
-                "gridColor": GRID,
-                "domain": False,
-                "ticks": False,
-                "labelPadding": 6,
-                "title": None,
-            },
-            "scale": {"bandPaddingInner": 0.28, "bandPaddingOuter": 0.14},
-        },
-    }
-
-
-def _over_weeks(
-    title: str,
-    description: str,
-    weeks: Sequence[date],
-    layers: Sequence[Spec],
-    datasets: Mapping[str, list[Spec]],
-) -> Spec:
-    """Put layers over an axis of weeks, of which every few are named, the last one always."""
-    names = [day(week) for week in weeks]
-    axis = {"values": names[::-1][::_LABEL_EVERY], "labelAngle": 0, "grid": False}
-    x = {"field": "week", "type": "ordinal", "axis": axis, "scale": {"domain": names}}
-    for layer in layers:
-        if layer["encoding"]["x"].get("field") == "week":
-            layer["encoding"]["x"] = x
-    return {
-        **_head(title, description, (_WIDTH, _HEIGHT), _MARGINS),
-        "datasets": dict(datasets),
-        "layer": list(layers),
-    }
-
-
-def _amounts_axis(field: str) -> Spec:
-    label = "datum.value === 0 ? '0' : format(datum.value, '~s')"
-    return {"field": field, "type": "quantitative", "axis": {"tickCount": 2, "labelExpr": label}}
-
-
 def _bars(points: Sequence[Point]) -> list[Spec]:
     last = day(points[-1].week_start)
     colour = {"test": f"datum.week === '{last}'", "value": THIS_WEEK}
@@ -305,11 +224,11 @@ def _bars(points: Sequence[Point]) -> list[Spec]:
         "mark": {"type": "bar"},
         "encoding": {
             "x": {"field": "week", "type": "ordinal"},
-            "y": _amounts_axis("value"),
+            "y": amounts_axis("value"),
             "color": {"condition": colour, "value": EARLIER},
         },
     }
-    return [bars, _said_on_top()]
+    return [bars, said_on_top()]
 
 
 def _bar_values(
@@ -325,46 +244,6 @@ def _bar_values(
         ],
         "last": [{"said": said}],
     }
-
-
-def _said_on_top() -> Spec:
-    """Return the last week's figure above everything, where no bar can be in its way."""
-    return {
-        "data": {"name": "last"},
-        "mark": {"type": "text", "align": "right", "fontWeight": "bold", "color": THIS_WEEK},
-        "encoding": {
-            "x": {"value": _WIDTH},
-            "y": {"value": -10},
-            "text": {"field": "said", "type": "nominal"},
-        },
-    }
-
-
-def _missing_runs() -> Spec:
-    return {
-        "data": {"name": "missing"},
-        "mark": {"type": "text", "dy": -6, "color": MUTED},
-        "encoding": {
-            "x": {"field": "week", "type": "ordinal"},
-            "y": {"field": "at", "type": "quantitative"},
-            "text": {"field": "said", "type": "nominal"},
-        },
-    }
-
-
-def _usual_layers() -> list[Spec]:
-    across = {"x": {"value": 0}, "x2": {"value": _WIDTH}}
-    band = {
-        "data": {"name": "usual"},
-        "mark": {"type": "rect", "color": BAND},
-        "encoding": {**across, "y": _amounts_axis("low"), "y2": {"field": "high"}},
-    }
-    middle = {
-        "data": {"name": "usual"},
-        "mark": {"type": "rule", "color": USUAL, "strokeDash": [4, 3]},
-        "encoding": {**across, "y": _amounts_axis("middle")},
-    }
-    return [band, middle]
 
 
 def _usual_values(usual: Range) -> dict[str, list[Spec]]:

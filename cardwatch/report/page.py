@@ -22,7 +22,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Entry:
-    """A customer who came onto the list; `card` says whether there is a card to go to."""
+    """A customer who is new on the list, or back, and how long or how often listed."""
 
     customer: str
     rank: int
@@ -30,7 +30,6 @@ class Entry:
     signal: str
     reason: str
     since: str
-    card: bool
 
 
 @dataclass(frozen=True)
@@ -143,6 +142,11 @@ class Page:
     drift_tables: tuple[Table, ...]
     made: tuple[tuple[str, str], ...]
     limits: tuple[str, ...]
+
+    @property
+    def ranks(self) -> frozenset[int]:
+        """The ranks of the customers who have a card here, to which links may go."""
+        return frozenset(card.rank for card in self.cards)
 
 
 @dataclass(frozen=True)

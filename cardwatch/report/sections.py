@@ -42,13 +42,12 @@ def headline(
     spend, customers = _portfolio_figures(document, currency)
     counts = manifest.counts
     last = before.counts if before else None
-    critical = manifest.categories.get("critical", 0)
     return (
         spend,
         customers,
-        _counted("Flagged customers", counts.flagged, last and last.flagged),
-        _counted("Critical", critical, before and before.categories.get("critical", 0)),
-        _counted("On the list", counts.listed, last and last.listed),
+        _counted("Flagged customers", counts.flagged, last.flagged if last else None),
+        _counted("Critical", _critical(manifest), _critical(before) if before else None),
+        _counted("On the list", counts.listed, last.listed if last else None),
         Figure(
             "Rows set aside",
             percent(counts.rows_quarantined, counts.rows_in),
@@ -79,6 +78,10 @@ def _portfolio_figures(document: Document, currency: str) -> tuple[Figure, Figur
         _relative(now.customers, then.customers) if then else "",
     )
     return spend, customers
+
+
+def _critical(manifest: RunManifest) -> int:
+    return manifest.categories.get("critical", 0)
 
 
 def _counted(label: str, now: int, before: int | None) -> Figure:

@@ -7,7 +7,7 @@ import unicodedata
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that are not seen, turn the reading direction, or are no characters at all."""
 
-_LONGEST_ID = 48
+LONGEST = 48
 """Characters of an id that are shown; a longer one is cut in the middle."""
 _KEPT_IN_A_MASK = 3
 
@@ -37,8 +37,8 @@ def identified(customer_id: str) -> str:
     ('C-104233', 48)
     """
     seen = shown(customer_id)
-    half = _LONGEST_ID // 2
-    return seen if len(seen) <= _LONGEST_ID else f"{seen[:half]}…{seen[1 - half :]}"
+    half = LONGEST // 2
+    return seen if len(seen) <= LONGEST else f"{seen[:half]}…{seen[1 - half :]}"
 
 
 def _seen(character: str) -> str:

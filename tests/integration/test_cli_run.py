@@ -13,7 +13,7 @@ from command_line import cardwatch, contents, failure
 from small_portfolio import WEEK, ScoredWeek, portfolio_rows, write_parquet
 
 from cardwatch.cli import run_main
-from cardwatch.outputs import LIST_COLUMNS, OutputFile
+from cardwatch.outputs import INDEX, LIST_COLUMNS, OutputFile
 from cardwatch.sources.sample import SamplePortfolio, write_sample
 from cardwatch.week import ReportingWeek
 
@@ -52,8 +52,8 @@ def numbers(line: str, text: str) -> list[int]:
     return [int(number.replace(",", "")) for number in re.findall(r"[\d,]*\d", found)]
 
 
-def test_a_run_writes_its_five_files_and_names_them(scored: ScoredWeek) -> None:
-    names = [kind.of(WEEK) for kind in OutputFile]
+def test_a_run_writes_its_files_and_names_them(scored: ScoredWeek) -> None:
+    names = [*(kind.of(WEEK) for kind in OutputFile), INDEX]
     assert sorted(contents(scored.outputs)) == sorted([".cardwatch.lock", *names])
     assert [name for name in names if f"  outputs/{name}\n" not in scored.done.out] == []
 

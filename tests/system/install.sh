@@ -5,6 +5,7 @@
 set -euo pipefail
 
 PACKAGES=(
+    chromium
     logrotate
     odbc-postgresql
     postgresql
