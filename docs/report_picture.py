@@ -1,4 +1,4 @@
-"""Takes the picture of the report: its first screen, from two weeks of a generated portfolio.
+"""Takes the picture of the report: what stands first, from some weeks of a generated portfolio.
 
 ``python -m docs.report_picture /usr/bin/chromium`` writes ``docs/images/report.png`` again.
 """
@@ -22,7 +22,8 @@ from cardwatch.wiring import open_sinks
 PICTURE = Path(__file__).parent / "images" / "report.png"
 LAST_WEEK = ReportingWeek.parse("2025-46")
 WEEKS = 3
-SIZE = {"width": 1240, "height": 860}
+TOP = 4
+WIDTH, HEIGHT = 1240, 1180
 
 
 def main() -> None:
@@ -37,6 +38,7 @@ def main() -> None:
                 "output.directory": f"{folder}/outputs",
                 "logging.level": "ERROR",
                 "logging.file": None,
+                "ranking.top_n": TOP,
             },
         )
         for week in (*LAST_WEEK.window(WEEKS - 1), LAST_WEEK):
@@ -55,7 +57,7 @@ def _take(page: Path) -> None:
     with sync_playwright() as driver:
         # Chromium's own sandbox refuses root; the page is our own.
         browser = driver.chromium.launch(executable_path=sys.argv[1], args=["--no-sandbox"])
-        screen = browser.new_page(viewport={"width": SIZE["width"], "height": SIZE["height"]})
+        screen = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         screen.goto(page.as_uri())
         screen.screenshot(path=PICTURE)
         browser.close()
