@@ -20,11 +20,11 @@ from cardwatch.monitoring.health_checks import check_health, unreadable_configur
 from cardwatch.monitoring.settings import MonitoringSettings, read_settings
 from cardwatch.monitoring.surroundings import Surroundings
 from cardwatch.monitoring.watching import Watched, after_health_check, watched
-from cardwatch.monitoring.whole_files import write_whole
 from cardwatch.publish.base import Mirror
 from cardwatch.publish.database_files import recorded_weeks
 from cardwatch.session import command_log
 from cardwatch.week import ReportingWeek
+from cardwatch.whole_files import write_whole
 from cardwatch.wiring import open_sinks
 
 BROKEN = 2

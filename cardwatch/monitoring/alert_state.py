@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from cardwatch.monitoring.whole_files import write_whole
+from cardwatch.whole_files import write_whole
 
 Severity = Literal["info", "warn", "critical"]
 SEVERITIES: Mapping[Severity, int] = {"info": 0, "warn": 1, "critical": 2}
