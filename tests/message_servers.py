@@ -19,15 +19,53 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 @dataclass
 class MailServer:
-    """A mail server, and what it has taken."""
+    """A mail server, and what it has taken.
+
+    Attributes
+    ----------
+    refused : mapping of str to str
+        What it answers to some receivers.
+    answer : str
+        What it answers to a message that it has read.
+    seconds : float
+        How long it takes before it answers, to a message or, with `is_slow_to_greet`, at once.
+    envelopes : list
+        The receivers of each message.
+    """
 
     port: int = 0
     messages: list[EmailMessage] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
+    envelopes: list[list[str]] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    answer: str = "250 OK"
+    seconds: float = 0.0
+    is_slow_to_greet: bool = False
+    has_read: threading.Event = field(default_factory=threading.Event)
+
+    async def handle_EHLO(
+        self, server: Any, session: Any, envelope: Any, name: str, lines: list[str]
+    ) -> list[str]:
+        session.host_name = name
+        if self.is_slow_to_greet:
+            await asyncio.sleep(self.seconds)
+        return lines
+
+    async def handle_RCPT(
+        self, server: Any, session: Any, envelope: Any, address: str, options: Any
+    ) -> str:
+        if address in self.refused:
+            return self.refused[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        self.messages.append(message_from_bytes(envelope.content, policy=policy.default))
-        return "250 OK"
+        self.has_read.set()
+        if self.answer.startswith("250"):
+            self.messages.append(message_from_bytes(envelope.content, policy=policy.default))
+            self.envelopes.append(list(envelope.rcpt_tos))
+        await asyncio.sleep(self.seconds)
+        return self.answer
 
     def login(self, server: Any, session: Any, envelope: Any, kind: str, data: Any) -> AuthResult:
         if not isinstance(data, LoginPassword):

@@ -17,6 +17,8 @@ from cardwatch.config.reference import (
     render_config_reference,
 )
 from cardwatch.config.run_sections import (
+    ChatConfig,
+    EmailConfig,
     EngineConfig,
     LoggingConfig,
     MonitoringConfig,
@@ -24,6 +26,7 @@ from cardwatch.config.run_sections import (
     OutputConfig,
     OutputDatabaseConfig,
     ReportConfig,
+    SmtpSecurity,
 )
 from cardwatch.config.view import (
     SettingRow,
@@ -36,9 +39,11 @@ from cardwatch.config.view import (
 )
 
 __all__ = [
+    "ChatConfig",
     "Config",
     "ContractConfig",
     "DataSourceConfig",
+    "EmailConfig",
     "EngineConfig",
     "FeatureConfig",
     "LoadedConfig",
@@ -56,6 +61,7 @@ __all__ = [
     "Setting",
     "SettingRow",
     "SignalRule",
+    "SmtpSecurity",
     "config_hash",
     "config_schema",
     "describe",

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, SecretStr, ValidationError
 
+from cardwatch.config import SmtpSecurity
 from cardwatch.config.environment import Variables, read_dotenv, replace
 from cardwatch.config.section import Section, SettingPath, setting
 from cardwatch.config.values import is_time_zone
@@ -125,8 +126,10 @@ class AlertSettings(Section):
         (), "Mail addresses that are told, through SMTP_SERVER; empty is SMTP_USER's own."
     )
     mail_from: str = setting("", "The sender's address; empty is SMTP_USER.")
-    smtp_security: Literal["starttls", "ssl", "none"] = setting(
-        "starttls", "How the connection to the mail server is encrypted."
+    smtp_security: SmtpSecurity | None = setting(
+        None,
+        "How the connection to the mail server is encrypted: starttls, ssl or none; null is"
+        " notify.smtp_security.",
     )
     channels: tuple[SecretStr, ...] = setting(
         (),
