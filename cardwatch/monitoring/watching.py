@@ -39,11 +39,15 @@ _SEVERITIES: dict[Status, Severity] = {"warn": "warn", "fail": "critical"}
 
 @dataclass
 class Watched:
-    """A command that is watched; it may tell its week and what it has to say at its end."""
+    """A command that is watched; it may tell its week and what it has to say at its end.
+
+    `facts` are lines for whoever looks into a failure: the step, the run, where the log is.
+    """
 
     command: str
     week: str = ""
     summary: str = ""
+    facts: str = ""
 
 
 @contextmanager
@@ -115,18 +119,19 @@ def _after(
     def measure() -> None:
         write_metrics(run_metrics(last, around.records), settings.metrics, RUN_FILE)
 
-    problems = run_problems(last, noted.summary)
+    problems = run_problems(last, noted.summary, noted.facts)
     _whatever_happens(lambda: write_last_run(folder, last), say)
     _whatever_happens(measure, say)
     _whatever_happens(lambda: _alert(config, settings, problems, RUN_SCOPE, say), say)
 
 
-def run_problems(last: LastRun, summary: str) -> list[Problem]:
+def run_problems(last: LastRun, summary: str, facts: str = "") -> list[Problem]:
     """Return what there is to tell of a command that ended: that it failed, or its summary."""
     of_week = f" of {last.reporting_week}" if last.reporting_week else ""
     if last.exit_code:
         title = f"{last.command}{of_week} failed with exit code {last.exit_code}"
-        text = f"{last.message}\nRunbook: {RUNBOOK}#cardwatchrunfailed"
+        where = f"Runbook: {RUNBOOK}#cardwatchrunfailed"
+        text = "\n".join(filter(None, (last.message, facts, where)))
         return [Problem(RUN_SCOPE, "critical", title, text)]
     if not summary:
         return []
