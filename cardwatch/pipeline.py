@@ -19,6 +19,8 @@ from cardwatch.features.facts import customer_facts
 from cardwatch.features.portfolio import Portfolio
 from cardwatch.history import History, record_of
 from cardwatch.manifest import HistoryRecord, RunManifest, score_basis, scores_fingerprint
+from cardwatch.notify.message import Notice
+from cardwatch.notify.telling import Told
 from cardwatch.outdated import (
     OutdatedList,
     ScoreRecord,
@@ -54,6 +56,7 @@ STEPS = (
     "explain",
     "report",
     "publish",
+    "notify",
 )
 """The steps of a run, in order; names in the log, the manifest and the progress display."""
 
@@ -203,6 +206,19 @@ def publish(
     with parts.step("publish"):
         for sink in sinks:
             yield sink.write(result.report, parts.engine, manifest)
+
+
+def notify(
+    news: Callable[[], Notice],
+    parts: Parts,
+    tell: Callable[[Callable[[], Notice]], tuple[Told, ...]],
+) -> tuple[Told, ...]:
+    """Tell the readers of the list, last; what was not sent is recorded, and undoes nothing.
+
+    `news` is read from what was published, so that it can be told again as it is.
+    """
+    with parts.step("notify"):
+        return tell(news)
 
 
 def list_customers(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import cardwatch
-from cardwatch.cli import configuration, data, database, lists, monitoring, runs
+from cardwatch.cli import configuration, data, database, lists, monitoring, notices, runs
 from cardwatch.cli.process import guarded
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ for command in (
     lists.report,
     runs.reproduce,
     database.publish,
+    notices.notify,
     monitoring.verify,
     monitoring.health,
     configuration.doctor,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from apprise import Apprise, AppriseAsset, NotifyType
 
@@ -20,7 +21,6 @@ _KINDS = {
     "warn": NotifyType.WARNING,
     "critical": NotifyType.FAILURE,
 }
-_FIRST_WAIT_SECONDS = 1.0
 _PAYLOAD = {":message": "text", ":title": "", ":version": "", ":type": "", ":attachments": ""}
 """What a chat server that takes Slack's webhooks reads of apprise's JSON message."""
 
@@ -45,11 +45,19 @@ class ChatChannel:
         """What a record knows it by: a digest, so that no secret is written down."""
         return hashlib.sha256(self.url.encode()).hexdigest()[:16]
 
-    def send(self, title: str, text: str, kind: Kind, /, *, attempts: int, timeout: float) -> str:
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What of its address must not be read anywhere."""
+        password = urlsplit(self.url).password or ""
+        return (self.url, password, unquote(password))
+
+    def send(
+        self, title: str, text: str, kind: Kind, /, *, attempts: int, wait_seconds: float = 0.0
+    ) -> str:
         """Send a message; returns what went wrong, empty where it was taken.
 
-        A channel that fails is tried again after one second, and again; then nothing is tried until
-        the next occasion, so a server that asks for patience gets it.
+        A channel that fails is tried again after `wait_seconds`. A server that asks for more
+        patience than all attempts have gets it: nothing more is sent until the next occasion.
         """
         asset = AppriseAsset(
             app_id="Cardwatch",
@@ -58,16 +66,17 @@ class ChatChannel:
             secure_logging=True,
             async_mode=False,
             default_service_retry=attempts - 1,
-            default_service_wait=_FIRST_WAIT_SECONDS,
+            default_service_wait=wait_seconds,
         )
         sender = Apprise(asset=asset)
         if not sender.add(self.url):
             return "its address is not one that apprise understands"
-        result = sender.notify(body=text, title=title, notify_type=_KINDS[kind], timeout=timeout)
+        # No time-out of apprise's own: it would send from a thread that the process waits for.
+        result = sender.notify(body=text, title=title, notify_type=_KINDS[kind])
         if result:
             return ""
         said = [entry.message for entry in result.logs() if entry.level in ("WARNING", "ERROR")]
-        return one_line(said[0]).rstrip(".") if said else f"no answer within {timeout:g} seconds"
+        return one_line(said[0]).rstrip(".") if said else "it was not taken"
 
 
 def slack_channel(hook: str) -> ChatChannel:

@@ -61,6 +61,8 @@ class FileSink:
         What touches the disk; a test passes one that fails.
     on_wait : callable, optional
         Told when another run holds the folder; logs a warning by default.
+    needs_json : bool
+        Whether somebody reads the JSON list later, whatever the format.
     """
 
     name = "files"
@@ -72,11 +74,14 @@ class FileSink:
         pages: Pages | None = None,
         operations: FileOperations | None = None,
         on_wait: Say | None = None,
+        needs_json: bool = False,
     ) -> None:
         self._config = config
         self._pages = pages
         self._operations = operations or FileOperations()
         self._on_wait = on_wait or _log.warning
+        # The database is given what the JSON says, now or later.
+        self._needs_json = needs_json or config.database.enabled
 
     @property
     def folder(self) -> Path:
@@ -149,9 +154,8 @@ class FileSink:
         return paths
 
     def _kinds(self) -> tuple[OutputFile, ...]:
-        # The database is given what the JSON says, now or later.
-        is_sent = self._config.database.enabled and self._config.format == "csv"
-        lists = _LISTS["both" if is_sent else self._config.format]
+        is_short = self._needs_json and self._config.format == "csv"
+        lists = _LISTS["both" if is_short else self._config.format]
         return (*lists, OutputFile.SCORES, OutputFile.QUARANTINE)
 
     def _write_set(

@@ -83,12 +83,13 @@ def _list_row(customer: ListedCustomer, report: WeekReport) -> list[str]:
 
 
 def _write_csv(file: NewFile, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    lines = map(_csv_line, chain([header], rows))
+    lines = map(csv_line, chain([header], rows))
     while some := b"".join(islice(lines, _LINES_AT_ONCE)):
         file.write(some)
 
 
-def _csv_line(cells: Sequence[str]) -> bytes:
+def csv_line(cells: Sequence[str]) -> bytes:
+    """Return one line of a CSV file."""
     # Not csv.writer: with lines that end in "\n" it leaves a lone "\r" in a cell unquoted, which
     # readers, itself included, then take for the end of a line.
     quoted = (
