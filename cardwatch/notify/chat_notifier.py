@@ -50,7 +50,7 @@ class ChatNotifier:
         handing_over: HandingOver,
         timeout: float,
     ) -> Mapping[str, Outcome]:
-        """Post one message; the library waits for an answer as long as it likes."""
+        """Post one message; the library behind waits four seconds for an answer."""
         del timeout
         channel = self._channel()
         kind: Kind = "critical" if isinstance(notice, FailureNotice) else "info"
