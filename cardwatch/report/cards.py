@@ -107,7 +107,10 @@ def _reasons(customer: CustomerPart) -> tuple[Reason, ...]:
     total = sum(max(reason.contribution, 0.0) for reason in customer.reasons)
     total = max(total, customer.surprise_total)
     return tuple(
-        Reason(shown(reason.sentence, _LONGEST_SENTENCE), percent(max(reason.contribution, 0.0), total, 0))
+        Reason(
+            shown(reason.sentence, _LONGEST_SENTENCE),
+            percent(max(reason.contribution, 0.0), total, 0),
+        )
         for reason in customer.reasons
     )
 
