@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from message_servers import http_server
 from postgres import Database
+from product import INSTALL, make_product
 from sandbox import ROOT, Installation, clone, executable
-from test_deploy_drill import CONFIGURATION, INSTALL, make_product
+from test_deploy_drill import CONFIGURATION
 
 from cardwatch.week import ReportingWeek
 
