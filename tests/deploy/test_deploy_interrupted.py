@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,8 @@ def test_a_switch_that_was_killed_is_taken_back_before_anything_else(tmp_path: P
     attempt(place, "KILL", 0)
     commands = (place.folder.parent / "counted").read_text().splitlines()
     restarting = next(n for n, text in enumerate(commands, 1) if "SYSTEMCTL restart" in text)
-    for again in (lambda: place.deploy("v1.2.0", code=1), place.rollback):
+    agains: list[Callable[[], str]] = [lambda: place.deploy("v1.2.0", code=1), place.rollback]
+    for again in agains:
         restore(place)
         place.release("v1.2.0", crashes="")
         assert attempt(place, "KILL", restarting) == -signal.SIGKILL

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from textfiles import program
+from prometheus_programs import program
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

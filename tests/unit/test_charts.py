@@ -10,13 +10,13 @@ import pytest
 from pages import HOSTILE
 
 from cardwatch.report import chart_frame
+from cardwatch.report.chart_frame import Spec
 from cardwatch.report.charts import (
     CATEGORY_ROWS,
     CategoryBar,
     CategoryCounts,
     Point,
     Range,
-    Spec,
     anomalies_chart,
     category_chart,
     spend_chart,
