@@ -13,6 +13,7 @@ from cardwatch.report.charts import (
     Point,
     Range,
     category_chart,
+    category_words,
     spend_chart,
 )
 from cardwatch.report.document import CategoryPart, CustomerPart, Document, PortfolioPart
@@ -96,6 +97,7 @@ def _card(
         spend_chart=spend_chart(points, usual, manner.currency) if charted and points else None,
         usual_range=f"{amount(usual.low)} to {amount(usual.high)}" if usual else "",
         category_chart=category_chart(bars, manner.currency) if charted and bars else None,
+        category_words=tuple(map(category_words, bars)),
         other_categories=_named(others if charted else customer.categories),
         comparisons=_comparisons(customer),
         peer_group=customer.peers.group,

@@ -31,7 +31,7 @@ from cardwatch.report.svg import slim
 from cardwatch.report.wording import amount, number, shown
 
 _ROW_WIDTH, _ROW_HEIGHT = 352, 31
-_LONGEST_NAME = 34
+_LONGEST_NAME = 60
 
 CATEGORY_ROWS: Final = 5
 """Merchant categories that are drawn; the rest is for the text beside the chart."""
@@ -139,21 +139,17 @@ def anomalies_chart(weeks: Sequence[CategoryCounts]) -> Spec:
 
 
 def category_chart(bars: Sequence[CategoryBar], currency: str) -> Spec:
-    """Return this week's spend per merchant category, with a mark where a usual week stands."""
+    """Return this week's spend per merchant category, with a mark where a usual week stands.
+
+    The upper half of each row is left free for words (`category_words`): text takes a renderer far
+    longer than shapes do, and on a page it can be larger, and be selected.
+    """
     rows = [_category_row(row, bar) for row, bar in enumerate(bars[:CATEGORY_ROWS])]
     along = {"type": "quantitative", "axis": None, "scale": {"nice": False}}
     down = {
         "type": "quantitative",
         "axis": None,
         "scale": {"domain": [len(rows), 0], "nice": False, "zero": False},
-    }
-    words = {
-        "mark": {"type": "text", "align": "left", "baseline": "middle"},
-        "encoding": {
-            "x": {"value": 0},
-            "y": {"field": "words", **down},
-            "text": {"field": "name", "type": "nominal"},
-        },
     }
     spent = {
         "mark": {"type": "rect", "color": THIS_WEEK},
@@ -177,12 +173,25 @@ def category_chart(bars: Sequence[CategoryBar], currency: str) -> Spec:
             _in_currency("Spend per merchant category", currency),
             _categories_sentence(bars, currency),
             (_ROW_WIDTH, _ROW_HEIGHT * max(len(rows), 1)),
-            {"left": 4, "right": 4, "top": 0, "bottom": 2},
+            {"left": 4, "right": 4, "top": 0, "bottom": 0},
         ),
         "datasets": {"rows": rows},
         "data": {"name": "rows"},
-        "layer": [words, spent, usual],
+        "layer": [spent, usual],
     }
+
+
+def category_words(bar: CategoryBar) -> tuple[str, str]:
+    """Return what is written above a category's bar: code and name, and the figures.
+
+    Examples
+    --------
+    >>> category_words(CategoryBar("5411", "Grocery stores", 120.5, 90, False))
+    ('5411 Grocery stores', '120 · usual 90.00')
+    """
+    name = f"{shown(bar.mcc, 8)} {shown(bar.name, _LONGEST_NAME)}"
+    usual = "new" if bar.is_new else f"usual {amount(bar.usual)}"
+    return name, f"{amount(bar.spend)} · {usual}"
 
 
 def to_svg(spec: Spec, name: str) -> str:
@@ -252,11 +261,7 @@ def _usual_values(usual: Range) -> dict[str, list[Spec]]:
 
 
 def _category_row(row: int, bar: CategoryBar) -> Spec:
-    name = f"{shown(bar.name, _LONGEST_NAME)} · {shown(bar.mcc, 8)}"
-    usual = "new" if bar.is_new else f"usual {amount(bar.usual)}"
     return {
-        "name": f"{name}: {amount(bar.spend)}, {usual}",
-        "words": row + 0.3,
         "top": row + 0.56,
         "bottom": row + 0.86,
         "mark_top": row + 0.5,

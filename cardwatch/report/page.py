@@ -81,7 +81,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Card:
-    """One listed customer; the charts are None where they are left away or there is nothing."""
+    """One listed customer; the charts are None where they are left away or there is nothing.
+
+    `category_words` stand above the bars of the second chart: name and figures.
+    """
 
     rank: int
     customer: str
@@ -95,6 +98,7 @@ class Card:
     spend_chart: Chart | None
     usual_range: str
     category_chart: Chart | None
+    category_words: tuple[tuple[str, str], ...]
     other_categories: str
     comparisons: tuple[Comparison, ...]
     peer_group: int

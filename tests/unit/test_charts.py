@@ -19,6 +19,7 @@ from cardwatch.report.charts import (
     Range,
     anomalies_chart,
     category_chart,
+    category_words,
     spend_chart,
     to_png,
     to_svg,
@@ -141,12 +142,15 @@ def test_any_weeks_can_be_drawn(values: list[float | None]) -> None:
 
 def test_a_merchant_category_shows_this_week_against_the_usual_one() -> None:
     svg = drawn(CHARTS["categories"]())
-    words = [each.text for each in svg.iter("text")]
-    assert words == [
-        "Grocery stores · 5411: 120, usual 90.00",
-        "Betting · 7995: 80.00, new",
-        "Electronics · 5732: −20.00, usual 30.00",
+    assert [category_words(bar) for bar in BARS] == [
+        ("5411 Grocery stores", "120 · usual 90.00"),
+        ("7995 Betting", "80.00 · new"),
+        ("5732 Electronics", "−20.00 · usual 30.00"),
     ]
+    assert svg[1].text == (
+        "Grocery stores: 120 EUR, usually 90.00. Betting: 80.00 EUR, new to the customer. "
+        "Electronics: −20.00 EUR, usually 30.00."
+    )
     assert len(painted(svg, chart_frame.THIS_WEEK)) == 3
     assert len(painted(svg, chart_frame.USUAL)) == 2, "a new category has no usual spend"
     many = [CategoryBar(f"{mcc:04d}", "Shop", mcc, 1, False) for mcc in range(1, 30)]
