@@ -58,7 +58,11 @@ finish() {
     trap - EXIT
     # A second signal is no reason to stop on the way back.
     trap '' INT TERM HUP
-    [[ -z ${BEGUN-} || -n ${DONE-} ]] && exit "${code}"
+    [[ -n ${BEGUN-} ]] || exit "${code}"
+    if [[ -n ${DONE-} ]]; then
+        ((code == 0)) || warn "${VERSION} is deployed; removing old releases was interrupted"
+        exit 0
+    fi
     set +e
     echo >&2
     warn "deploying ${VERSION} failed in the step: ${STEP}"

@@ -113,10 +113,11 @@ link_paths() {
             fail "${INSTALLATION}/${name} is in the way of a link to current/${name}: move it away"
         fi
     done
-    find config -maxdepth 1 -type l -lname '../current/config/*' -delete
     for file in current/config/*.example.yaml; do
-        ln -sf "../${file}" "config/${file##*/}"
+        name=config/${file##*/}
+        [[ $(readlink "${name}") == "../${file}" ]] || point "${name}" "../${file}"
     done
+    find config -maxdepth 1 -xtype l -lname '../current/config/*' -delete
     # The guide's copy of the DAG would stay behind; a link does not.
     if [[ -d airflow/dags && ! -L airflow/dags ]]; then
         for file in current/dags/*.py; do

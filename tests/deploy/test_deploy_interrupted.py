@@ -29,7 +29,7 @@ SHIM = """\
 [[ -z ${{COUNTED-}} ]] || saboteur {name} "$@" || exit 1
 exec {real} "$@"
 """
-CODES = {"fail": (0, 1, 2), "TERM": (1, 143), "KILL": (-signal.SIGKILL,)}
+CODES = {"fail": (0, 1, 2), "TERM": (0, 1, 143), "KILL": (-signal.SIGKILL,)}
 PATHS = ("main.py", "src", "deploy.sh", "deploy/rollback.sh", "venv/bin/python", "docs",
          "config/config.example.yaml")  # fmt: skip
 
