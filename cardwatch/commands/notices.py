@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,8 +103,12 @@ def _failure(config: Config, attempt: Attempt, code: int, message: str) -> Failu
 def _tell_of_failure(config: Config, notice: FailureNotice, settings: Path | None) -> None:
     """Never fails, and hides no failure."""
     try:
-        with command_log(config, notice.run_id, notice.week.label):
-            teller = open_teller(config, _told_by_alerts(config, settings))
+        teller = open_teller(config, _told_by_alerts(config, settings))
+        if not teller.notifiers:
+            return
+        with ExitStack() as opened:
+            with suppress(ConfigurationError):  # without a log the readers are told all the same
+                opened.enter_context(command_log(config, notice.run_id, notice.week.label))
             show_told(log_told(teller.tell(lambda: notice)))
     except Exception as error:
         _say(f"The readers were not told of the failure ({type(error).__name__})")
