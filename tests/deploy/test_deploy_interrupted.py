@@ -135,7 +135,8 @@ def test_at_whichever_command_a_deployment_breaks_off(
         try:
             assert code in CODES[harm]
             if harm == "KILL":
-                assert_whole(place, ("v1.0.0", "v1.1.0"))
+                if deployed:  # the first time, a path may be between checkout and release
+                    assert_whole(place, ("v1.0.0", "v1.1.0"))
                 place.deploy("v1.1.0")
                 assert (place.folder / "previous").readlink().name == "v1.0.0"
             elif code:
