@@ -262,6 +262,7 @@ def test_a_server_that_hangs_at_once_is_tried_again_the_next_time(
     assert len(mail.messages) == 1
 
 
+@pytest.mark.system
 def test_a_process_that_was_killed_while_sending_is_not_followed_by_a_second_mail(
     folder: Path, mail: MailServer
 ) -> None:

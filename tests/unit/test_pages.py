@@ -377,6 +377,7 @@ class Failing(QuickOperations):
             raise OSError(5, "Input/output error", str(path))
 
 
+@pytest.mark.system
 def test_a_page_that_is_made_again_is_the_old_one_or_the_new_one(
     outputs: Path, engine: Engine
 ) -> None:
