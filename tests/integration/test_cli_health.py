@@ -331,7 +331,7 @@ def test_a_channel_that_never_answers_does_not_keep_the_command_from_ending(
                 sleep(0.05)
             asked = monotonic()
             said = command.stdout.read() if command.stdout else ""  # until its end
-            assert monotonic() - asked < 15  # the server would keep it for 30 seconds
+            assert monotonic() - asked < 25  # the server would keep it for 30 seconds
     assert "no answer within 1 seconds" in said
     assert command.returncode == 7
 
