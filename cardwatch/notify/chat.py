@@ -67,11 +67,12 @@ class ChatChannel:
             async_mode=False,
             default_service_retry=attempts - 1,
             default_service_wait=wait_seconds,
+            # With a time-out apprise sends from a thread of a pool that the process waits for.
+            service_timeout=0,
         )
         sender = Apprise(asset=asset)
         if not sender.add(self.url):
             return "its address is not one that apprise understands"
-        # No time-out of apprise's own: it would send from a thread that the process waits for.
         result = sender.notify(body=text, title=title, notify_type=_KINDS[kind])
         if result:
             return ""

@@ -319,7 +319,6 @@ def test_where_monitoring_is_off_nothing_is_left_behind(
     assert hook.bodies == []
 
 
-@pytest.mark.xfail(strict=False, reason="the end of the command waits for the channel at times")
 @pytest.mark.system
 def test_a_channel_that_never_answers_does_not_keep_the_command_from_ending(
     installation: Path,
@@ -332,7 +331,7 @@ def test_a_channel_that_never_answers_does_not_keep_the_command_from_ending(
                 sleep(0.05)
             asked = monotonic()
             said = command.stdout.read() if command.stdout else ""  # until its end
-            assert monotonic() - asked < 25  # the server would keep it for 30 seconds
+            assert monotonic() - asked < 15  # the server would keep it for 30 seconds
     assert "no answer within 1 seconds" in said
     assert command.returncode == 7
 
