@@ -110,12 +110,18 @@ def test_the_commands_of_the_runbook_do_what_they_say(deployed: Installation) ->
             f'alerts: {{channels: ["json://127.0.0.1:{hook.port}/x"]}}\n'
             "health: {disk_warn_gb: 0, disk_fail_gb: 0, memory_warn_gb: 0}\n",
         )
+        deployed.write(
+            "config/config.yaml",
+            CONFIGURATION.format(folder=deployed.folder)
+            + f'notify: {{slack_webhook_url: "{hook.url}", chat: {{enabled: true}}}}\n',
+        )
         said = {script: in_shell(deployed, script) for script in found}
     failed = [f"{script}\n{text}" for script, text in said.items() if text.startswith(FAILED)]
     assert not failed, "\n".join(failed)
     assert "identical" in next(text for script, text in said.items() if "reproduce" in script)
     assert "Health: ok" in said["python -m src.monitoring.health_checks"]
     assert "sent" in said["python -m src.monitoring.alerting"]
+    assert any("anomal" in body for body in hook.bodies), "cardwatch notify told nobody"
 
 
 def in_shell(place: Installation, script: str) -> str:
