@@ -6,6 +6,7 @@ import pytest
 from deliveries import Row, check, history, purchase, row
 
 from cardwatch.config import ContractConfig
+from cardwatch.contract.window import PACKAGE
 from cardwatch.engine import Engine
 
 OTHERS = [row(w, customer_id=f"other {n}", spend_amount="20") for n in range(9) for w in range(5)]
@@ -98,3 +99,27 @@ def test_equal_transactions_without_seconds_are_all_set_aside(engine: Engine) ->
     found = check(engine, [*usual, *wrong], shape="transactions")
     assert found.reasons["UNIT_ERROR"] == 3
     assert found.quarantine[0]["row_copies"] == 3
+
+
+@pytest.mark.parametrize("low", [1.0, 1.5, 3.0])
+def test_leaving_out_medians_that_nothing_exceeds_loses_no_suspect(
+    engine: Engine, low: float
+) -> None:
+    """Few tickets per category, many of them equal, so that medians lie on and between values."""
+    engine.execute(
+        "CREATE TABLE rolled_up AS SELECT CAST(n AS INTEGER) AS customer_key,"
+        " CAST(n % 4 AS TINYINT) AS week_index, CAST(n // 7 AS SMALLINT) AS mcc,"
+        " CAST(1 + hash(n) % 30 AS BIGINT) AS spend_cents,"
+        " CAST(1 + hash(n + 1) % 2 AS INTEGER) AS transaction_count FROM range(3000) AS r(n)"
+    )
+    engine.run_file(PACKAGE, "unit_suspects_weekly", scored=3, low=low)
+    found = engine.execute("SELECT * FROM unit_suspect ORDER BY ALL").fetchall()
+    expected = engine.execute(
+        "SELECT customer_key, mcc, spend_cents / transaction_count AS ticket FROM rolled_up"
+        " JOIN (SELECT mcc, median(spend_cents / transaction_count) AS usual FROM rolled_up"
+        " WHERE week_index < 3 GROUP BY mcc) AS every USING (mcc)"
+        " WHERE week_index = 3 AND ticket >= $low * usual ORDER BY ALL",
+        low=low,
+    ).fetchall()
+    assert found == expected
+    assert found
