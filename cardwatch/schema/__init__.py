@@ -21,9 +21,10 @@ Tables in the engine, each made by one step and read by later ones:
     ``customer_key INTEGER, has_rows BOOLEAN, history_weeks TINYINT`` and one DOUBLE per catalogued
     feature (NULL where it does not apply), in the order of customer_key.
 ``score`` (detection)
-    ``customer_key INTEGER, anomaly_score DOUBLE, surprise_total DOUBLE`` and two DOUBLE per family:
-    ``<family>_surprise``, what it says alone, and ``<family>_contribution``, its part of
-    surprise_total; the contributions add up to it.
+    ``customer_key INTEGER, anomaly_score DOUBLE, surprise_total DOUBLE, unweighted_total DOUBLE``
+    and two DOUBLE per family: ``<family>_surprise``, what it says alone, and
+    ``<family>_contribution``, its part of surprise_total; the contributions add up to it.
+    unweighted_total is what surprise_total would be if nothing had been learnt from verdicts.
 ``ranked`` (ranking)
     ``customer_key INTEGER, anomaly_rank BIGINT, anomaly_score DOUBLE, surprise_total DOUBLE,
     transaction_count INTEGER, history_weeks TINYINT`` and ``<family>_surprise`` per family.
