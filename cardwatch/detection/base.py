@@ -11,7 +11,6 @@ from cardwatch.engine import Engine
 from cardwatch.robust import Floats
 from cardwatch.schema import Attribution, FeatureTable, Scored
 
-
 NO_WEIGHTS: Mapping[str, float] = {}
 
 
