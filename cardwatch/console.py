@@ -47,6 +47,8 @@ STYLES = {
 }
 CHECK_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "dim"}
 WIDTH_WITHOUT_TERMINAL = 120
+FIRM = "stands without its strongest reason"
+GUARD = "listed by its score without verdicts"
 
 
 def use_width() -> None:
@@ -99,6 +101,9 @@ def show_list(report: WeekReport) -> None:
 
 def _list_row(row: ListedCustomer) -> list[Text]:
     why = Text("\n".join(f"• {reason.sentence}" for reason in row.reasons))
+    remarks = [FIRM] if row.rank_stability == 1 else []
+    remarks += [GUARD] if row.guard else []
+    why.append("".join(f"\n({remark})" for remark in remarks), "dim")
     return [
         Text(str(row.anomaly_rank)),
         Text(visible(row.customer_id)),
@@ -133,7 +138,7 @@ def show_coverage(report: WeekReport) -> None:
     for name, number in ranking.left_out_by_policy.items():
         out.print(f"not listed by ranking.{name}: {number:,} customers (scored all the same)")
     show_findings(report.findings)
-    show_notes(report.notes)
+    show_notes([note for note in report.notes if note not in report.learning.notes])
 
 
 def show_notes(notes: Sequence[str]) -> None:

@@ -109,7 +109,7 @@ def _later_week(
             (
                 scores[row.customer_id].rank
                 for row in listed
-                if scores and row.customer_id in scores
+                if scores and row.customer_id in scores and not row.is_guard
             ),
             default=0,
         ),

@@ -91,6 +91,8 @@ LIST_COLUMNS = (
     Column("reason_1", "text"),
     Column("reason_2", "text"),
     Column("reason_3", "text"),
+    Column("rank_stability", "decimal, 3 digits", "0 to 1"),
+    Column("guard", "true or false"),
 )
 """Columns of the list as CSV, every week the same; later versions only append."""
 
@@ -104,6 +106,9 @@ SCORE_COLUMNS = (
     Column("history_weeks", "int32", "weeks"),
 )
 """Columns of the scores; one column ``<family>_surprise`` (double) per family follows."""
+
+LATER_SCORE_COLUMNS = (Column("unweighted_total", "double", "surprise"),)
+"""Columns of the scores after those of the families; later versions append here."""
 
 QUARANTINE_COLUMNS = (
     Column("reason", "text"),

@@ -20,6 +20,8 @@ from cardwatch.schema import (
     CategoryFacts,
     Checked,
     Coverage,
+    FeatureWeight,
+    Learning,
     ListedCustomer,
     QuarantineCount,
     Ranking,
@@ -126,6 +128,7 @@ def week_report(
         notes=tuple(notes),
         detector="surprise",
         families=FAMILIES,
+        learning=Learning(40, (FeatureWeight("refunds", "REFUNDS", 14, 2, 0.4),), 3, 2),
     )
 
 
@@ -148,6 +151,7 @@ def fill_engine(
             "transaction_count": "INTEGER",
             "history_weeks": "TINYINT",
             **{f"{family}_surprise": "DOUBLE" for family in FAMILIES},
+            "unweighted_total": "DOUBLE",
         },
     )
     engine.create("quarantine", QUARANTINE)
@@ -156,7 +160,7 @@ def fill_engine(
         count = (counts or {}).get(customer, 4)
         engine.execute("INSERT INTO customer VALUES ($k, $c)", k=key, c=customer)
         engine.execute(
-            "INSERT INTO ranked VALUES ($k, $r, 1 / $r, 10 / $r, $n, 12, 3 / $r, 0.5, 0)",
+            "INSERT INTO ranked VALUES ($k, $r, 1 / $r, 10 / $r, $n, 12, 3 / $r, 0.5, 0, 10 / $r)",
             k=key,
             r=rank,
             n=count,

@@ -23,6 +23,7 @@ from cardwatch.pipeline import RunResult, publish, run_week
 from cardwatch.publish.base import Sink
 from cardwatch.publish.formats import list_document
 from cardwatch.reproduction import differences, same_files
+from cardwatch.review_story import show_learning
 from cardwatch.schema import Receipt
 from cardwatch.session import day_of, partial_remark
 from cardwatch.wiring import open_sinks
@@ -84,6 +85,7 @@ def _show_run(
         return
     console.show_list(result.report)
     console.show_coverage(result.report)
+    show_learning(result.report.learning)
     console.show_notes(result.warnings)
     if dry_run:
         planned = [str(path) for sink in sinks for path in sink.planned(result.week)]

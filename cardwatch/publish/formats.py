@@ -16,13 +16,21 @@ import pyarrow.parquet as pq
 from cardwatch.engine import Engine
 from cardwatch.merchant_categories import mcc_name
 from cardwatch.outputs import (
+    LATER_SCORE_COLUMNS,
     LIST_COLUMNS,
     QUARANTINE_COLUMNS,
     SCORE_COLUMNS,
     neutralise,
 )
 from cardwatch.publish.operations import NewFile
-from cardwatch.schema import CategoryFacts, CustomerFacts, ListedCustomer, Reason, WeekReport
+from cardwatch.schema import (
+    CategoryFacts,
+    CustomerFacts,
+    Learning,
+    ListedCustomer,
+    Reason,
+    WeekReport,
+)
 from cardwatch.week import ReportingWeek
 
 JSON_VERSION = 2
@@ -71,6 +79,8 @@ def _list_row(customer: ListedCustomer, report: WeekReport) -> list[str]:
         str(customer.history_weeks),
         *(neutralise(sentence) for sentence in reasons),
         *[""] * (REASON_COLUMNS - len(reasons)),
+        f"{customer.rank_stability:.3f}",
+        "true" if customer.guard else "false",
     ]
 
 
@@ -117,6 +127,7 @@ def _document(report: WeekReport) -> dict[str, Any]:
         "coverage": _coverage(report),
         "quarantine": [asdict(finding) for finding in report.findings],
         "notes": list(report.notes),
+        "learning": _learning(report.learning),
     }
 
 
@@ -143,6 +154,8 @@ def _customer(customer: ListedCustomer, report: WeekReport) -> dict[str, Any]:
         },
         "reasons": [_reason(reason) for reason in customer.reasons],
         **_facts(customer.facts, report.week),
+        "rank_stability": _rounded(customer.rank_stability, _SHARE),
+        "guard": customer.guard,
     }
 
 
@@ -229,6 +242,15 @@ def _coverage(report: WeekReport) -> dict[str, Any]:
     }
 
 
+def _learning(learning: Learning) -> dict[str, Any]:
+    return {
+        "reviews": learning.reviews,
+        "weights": [{**asdict(each), "sentence": each.sentence} for each in learning.weights],
+        "moved_off": learning.moved_off,
+        "guards": learning.guards,
+    }
+
+
 def _finite(value: Any) -> Any:
     """Replace numbers that JSON has no way to write (infinite, not a number) by null."""
     if isinstance(value, dict):
@@ -242,6 +264,7 @@ def write_scores(file: NewFile, report: WeekReport, engine: Engine) -> None:
     """Write every customer's score as Parquet in rank order, one row group in memory at a time."""
     columns = [(column.name, column.type) for column in SCORE_COLUMNS]
     columns += [(f"{family}_surprise", "double") for family in report.families]
+    columns += [(column.name, column.type) for column in LATER_SCORE_COLUMNS]
     schema = pa.schema([(name, _SCORE_TYPES[kind][1]) for name, kind in columns])
     chosen = ", ".join(
         f'{_origin(name)}::{_SCORE_TYPES[kind][0]} AS "{name}"' for name, kind in columns

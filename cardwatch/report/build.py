@@ -15,6 +15,7 @@ from cardwatch.schema import (
     Coverage,
     CustomerFacts,
     FeatureTable,
+    Learning,
     ListedCustomer,
     Ranking,
     Reason,
@@ -23,6 +24,8 @@ from cardwatch.schema import (
     Signal,
     WeekReport,
 )
+
+NOTHING_LEARNT = Learning()
 
 
 def standings(engine: Engine, keys: Sequence[int]) -> dict[int, Mapping[str, Any]]:
@@ -44,6 +47,9 @@ def listed_customer(
     reasons: tuple[Reason, ...],
     category: RiskCategory,
     signal: tuple[Signal, str],
+    *,
+    rank_stability: float = 1.0,
+    guard: bool = False,
 ) -> ListedCustomer:
     """Put one row of the list together from `standings`; amounts are exact sums of cents."""
     top = facts.categories[0] if facts.categories else None
@@ -64,6 +70,8 @@ def listed_customer(
         reasons=reasons,
         contributions={part.family: part.contribution for part in attributions},
         facts=facts,
+        rank_stability=rank_stability,
+        guard=guard,
     )
 
 
@@ -74,6 +82,7 @@ def build_report(
     scored: Scored,
     notes: Sequence[str],
     numbering: Literal["guide", "iso"],
+    learning: Learning = NOTHING_LEARNT,
 ) -> WeekReport:
     """Collect a run's list, coverage and remarks; `notes` come before those of the steps."""
     return WeekReport(
@@ -81,10 +90,11 @@ def build_report(
         ranking=ranking,
         coverage=_covered(checked.coverage, table),
         findings=checked.findings,
-        notes=(*notes, *checked.warnings, *table.notes),
+        notes=(*notes, *checked.warnings, *table.notes, *learning.notes),
         detector=scored.detector,
         families=scored.families,
         numbering=numbering,
+        learning=learning,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
 
@@ -78,3 +79,8 @@ class Review(BaseModel):
     def week(self) -> ReportingWeek:
         """The week of the list."""
         return ReportingWeek.parse(self.reporting_week)
+
+
+def telling(reviews: Iterable[Review]) -> tuple[Review, ...]:
+    """Return the reviews that say whether listing the customer was worth it."""
+    return tuple(each for each in reviews if each.verdict.is_hit is not None)

@@ -11,39 +11,15 @@ Figures behind the form and the constants are in ``docs/explanation/method.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cardwatch.review.verdicts import Review
+from cardwatch.schema import FeatureWeight
 from cardwatch.week import ReportingWeek
 
 BOUNDS = (0.25, 2.5)
 """No feature is silenced, and none drowns the others."""
-UNMOVED = 0.05
-"""Weights nearer to 1 than this are not worth a sentence."""
-
-
-@dataclass(frozen=True)
-class FeatureWeight:
-    """What was learnt of one feature.
-
-    Attributes
-    ----------
-    reviewed, hits : int
-        Reviewed rows with the feature among their reasons, and the hits among them, as counted.
-    weight : float
-        What its surprise is multiplied by; these rows counted by their age.
-    """
-
-    feature: str
-    reviewed: int
-    hits: int
-    weight: float
-
-    @property
-    def is_moved(self) -> bool:
-        """Whether the weight is noticeably other than 1."""
-        return abs(self.weight - 1) >= UNMOVED
 
 
 @dataclass
@@ -72,7 +48,12 @@ class _Evidence:
 
 
 def learned_weights(
-    reviews: Iterable[Review], week: ReportingWeek, *, prior: float, half_life: float | None
+    reviews: Iterable[Review],
+    week: ReportingWeek,
+    codes: Mapping[str, str],
+    *,
+    prior: float,
+    half_life: float,
 ) -> tuple[FeatureWeight, ...]:
     """Return the weight of every feature that reviewed rows had among their reasons, by name.
 
@@ -82,25 +63,30 @@ def learned_weights(
         One per customer and week, the one that stands. Those of `week` and later are not looked at.
     week : ReportingWeek
         The scored week.
+    codes : mapping of feature to reason code
+        The features there are; others, of an older catalogue, are passed over.
     prior : float
         Pseudo-reviews toward the overall share of hits, over 0.
-    half_life : float or None
-        Weeks after which a review counts half; None forgets nothing.
+    half_life : float
+        Weeks after which a review counts half; infinity forgets nothing.
 
     Examples
     --------
-    >>> learned_weights([], ReportingWeek.parse("2025-46"), prior=10, half_life=6)
+    >>> learned_weights([], ReportingWeek.parse("2025-46"), {}, prior=10, half_life=6)
     ()
     """
     evidence = _Evidence()
     for review in reviews:
         is_hit, weeks_ago = review.verdict.is_hit, week - review.week
         if is_hit is not None and weeks_ago > 0:
-            evidence.add(review, is_hit, 0.5 ** (weeks_ago / half_life) if half_life else 1.0)
+            evidence.add(review, is_hit, 0.5 ** (weeks_ago / half_life))
     overall = (evidence.overall.aged_hits + 1) / (evidence.overall.aged_rows + 2)
     return tuple(
-        FeatureWeight(feature, tally.rows, tally.hits, _weight(tally, overall, prior))
+        FeatureWeight(
+            feature, codes[feature], tally.rows, tally.hits, _weight(tally, overall, prior)
+        )
         for feature, tally in sorted(evidence.features.items())
+        if feature in codes
     )
 
 

@@ -27,7 +27,10 @@ Tables in the engine, each made by one step and read by later ones:
     unweighted_total is what surprise_total would be if nothing had been learnt from verdicts.
 ``ranked`` (ranking)
     ``customer_key INTEGER, anomaly_rank BIGINT, anomaly_score DOUBLE, surprise_total DOUBLE,
-    transaction_count INTEGER, history_weeks TINYINT`` and ``<family>_surprise`` per family.
+    unweighted_total DOUBLE, transaction_count INTEGER, history_weeks TINYINT`` and
+    ``<family>_surprise`` per family.
+``left_out`` (ranking)
+    ``customer_key INTEGER``: whom a policy keeps off the list; a customer may be in it twice.
 """
 
 from cardwatch.schema.delivered import (
@@ -44,6 +47,7 @@ from cardwatch.schema.delivered import (
 )
 from cardwatch.schema.listed import (
     RISK_CATEGORIES,
+    Learning,
     ListedCustomer,
     Ranking,
     Reason,
@@ -59,6 +63,7 @@ from cardwatch.schema.scored import (
     CustomerFacts,
     Feature,
     FeatureTable,
+    FeatureWeight,
     Scored,
 )
 
@@ -76,6 +81,8 @@ __all__ = [
     "Delivery",
     "Feature",
     "FeatureTable",
+    "FeatureWeight",
+    "Learning",
     "ListedCustomer",
     "QuarantineCount",
     "Ranking",

@@ -18,7 +18,7 @@ PRODUCT = (
     "pyproject.toml", "requirements.txt", "src", ".gitignore", ".env.example",
 )  # fmt: skip
 DECLARED = "cardwatch/publish/database_declared.py"
-ALL = "REVISIONS = (v0001_anomaly_reports, v0002_beside_the_list, v0003_bi_views, v0004_power_bi)"
+LAST = "    v0004_power_bi,\n    v0005_verdicts,\n)\n\"\"\"The migrations"
 INSTALL = f"""\
 #!/usr/bin/env bash
 # In place of downloading: the libraries of the environment that runs the tests.
@@ -56,8 +56,8 @@ def make_product(origin: Path) -> None:
         elif source.exists():
             shutil.copy(source, origin / name)
     now = (origin / DECLARED).read_text(encoding="utf-8")
-    assert ALL in now, "the drill leaves out the last migration: name it here"
-    (origin / DECLARED).write_text(now.replace(ALL, ALL.replace(", v0004_power_bi", "")))
+    assert LAST in now, "the drill leaves out the last migration: name it here"
+    (origin / DECLARED).write_text(now.replace(LAST, LAST.replace("    v0005_verdicts,\n", "")))
     release(origin, "v1.0.0")
     (origin / DECLARED).write_text(now)
     release(origin, "v1.1.0-crashes", crashes="")

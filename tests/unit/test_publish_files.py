@@ -72,11 +72,11 @@ def test_the_csv_has_the_promised_columns_and_number_formats(outputs: Path, engi
     assert header == (
         "customer_id,reporting_week,anomaly_score,anomaly_rank,risk_category,total_spend,"
         "transaction_count,mcc_diversity,top_mcc,top_mcc_spend,week_start,signal,history_weeks,"
-        "reason_1,reason_2,reason_3"
+        "reason_1,reason_2,reason_3,rank_stability,guard"
     )
     assert row == (
         "C-1,2025-46,0.200000000,1,high,1200.50,4,2,5732,-3.00,2025-11-17,concern,12,"
-        '"Spent 1,200.00 this week",,'
+        '"Spent 1,200.00 this week",,,1.000,false'
     )
 
 
@@ -230,6 +230,7 @@ def test_the_scores_hold_every_customer_in_rank_order_with_the_promised_types(
         "transaction_count int32",
         "history_weeks int32",
         *(f"{family}_surprise double" for family in FAMILIES),
+        "unweighted_total double",
     ]
     assert table["customer_id"].to_pylist() == ["C-2", "C-3", "C-1"]
     assert table["transaction_count"].to_pylist() == [4, 4, 0]
@@ -246,7 +247,7 @@ def test_the_scores_have_the_same_bytes_on_one_thread_and_on_two(tmp_path: Path)
                 f"ORDER BY hash(i + {threads})"
             )
             engine.execute(
-                "INSERT INTO ranked SELECT i, 150000 - i, 0.5, 1, 3, 12, 1, i / 7, 0 "
+                "INSERT INTO ranked SELECT i, 150000 - i, 0.5, 1, 3, 12, 1, i / 7, 0, 1 "
                 f"FROM range(150000) t(i) ORDER BY hash(i * {threads})"
             )
             folder = tmp_path / str(threads)

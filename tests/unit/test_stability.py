@@ -26,6 +26,7 @@ def fill(engine: Engine, alone: list[list[float]]) -> None:
     ids = [f"C{key:04d}" for key in range(len(values))]
     engine.append("customer", pa.table({"customer_key": keys, "customer_id": ids}))
     create_score_table(engine, FAMILIES)
+    engine.create("left_out", {"customer_key": "INTEGER"})
     total = pa.array(contribution.sum(axis=1))
     columns = {"customer_key": keys, "anomaly_score": total, "surprise_total": total}
     columns |= {"unweighted_total": total}
