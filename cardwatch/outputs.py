@@ -23,6 +23,7 @@ class OutputFile(StrEnum):
     LIST_JSON = "anomalies_{label}.json"
     SCORES = "scores_{label}.parquet"
     QUARANTINE = "quarantine_{label}.csv"
+    REVIEWS = "reviews_{label}.csv"
     MANIFEST = "run_{label}.json"
 
     def of(self, week: ReportingWeek) -> str:
@@ -122,6 +123,22 @@ QUARANTINE_COLUMNS = (
     Column("source", "text"),
     Column("row_copies", "integer", "rows"),
 )
+
+REVIEW_COLUMNS = (
+    Column("customer_id", "text"),
+    Column("reporting_week", "text", "ISO 8601"),
+    Column("anomaly_rank", "integer", "1 = most anomalous"),
+    Column("risk_category", "text"),
+    Column("reason_1", "text"),
+    Column("reason_2", "text"),
+    Column("reason_3", "text"),
+    Column("verdict", "text"),
+    Column("cause", "text"),
+    Column("action_taken", "text"),
+    Column("note", "text"),
+    Column("reviewer", "text"),
+)
+"""Columns of the sheet that analysts fill in, from the verdict on."""
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _NEUTRALISED = re.compile(r"'+[=+\-@\t\r\n]")

@@ -58,7 +58,7 @@ _REPEATING = ("week_start", "history_weeks", "transaction_count")
 def write_list_csv(file: NewFile, report: WeekReport) -> None:
     """Write the list as CSV: UTF-8, lines end in a line feed, no byte order mark."""
     rows = (_list_row(customer, report) for customer in report.ranking.listed)
-    _write_csv(file, [column.name for column in LIST_COLUMNS], rows)
+    write_csv(file, [column.name for column in LIST_COLUMNS], rows)
 
 
 def _list_row(customer: ListedCustomer, report: WeekReport) -> list[str]:
@@ -84,7 +84,8 @@ def _list_row(customer: ListedCustomer, report: WeekReport) -> list[str]:
     ]
 
 
-def _write_csv(file: NewFile, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def write_csv(file: NewFile, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write text cells as CSV, quoted where they need it; lines end in a line feed."""
     lines = map(_csv_line, chain([header], rows))
     while some := b"".join(islice(lines, _LINES_AT_ONCE)):
         file.write(some)
@@ -308,7 +309,7 @@ def write_quarantine(file: NewFile, report: WeekReport, engine: Engine) -> None:
         f"SELECT {', '.join(stored)} FROM quarantine ORDER BY {', '.join(stored)}"
     )
     rows = (row for batch in batches for row in zip(*batch.to_pydict().values(), strict=True))
-    _write_csv(file, names, (_quarantine_row(row, sentences) for row in rows))
+    write_csv(file, names, (_quarantine_row(row, sentences) for row in rows))
 
 
 def _quarantine_row(row: tuple[Any, ...], sentences: dict[str, str]) -> list[str]:

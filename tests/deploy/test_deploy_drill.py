@@ -18,7 +18,7 @@ PRODUCT = (
     "pyproject.toml", "requirements.txt", "src", ".gitignore", ".env.example",
 )  # fmt: skip
 DECLARED = "cardwatch/publish/database_declared.py"
-LAST = "    v0004_power_bi,\n    v0005_verdicts,\n)\n\"\"\"The migrations"
+LAST = '    v0004_power_bi,\n    v0005_verdicts,\n)\n"""The migrations'
 INSTALL = f"""\
 #!/usr/bin/env bash
 # In place of downloading: the libraries of the environment that runs the tests.

@@ -52,7 +52,7 @@ def numbers(line: str, text: str) -> list[int]:
     return [int(number.replace(",", "")) for number in re.findall(r"[\d,]*\d", found)]
 
 
-def test_a_run_writes_its_five_files_and_names_them(scored: ScoredWeek) -> None:
+def test_a_run_writes_its_files_and_names_them(scored: ScoredWeek) -> None:
     names = [kind.of(WEEK) for kind in OutputFile]
     assert sorted(contents(scored.outputs)) == sorted([".cardwatch.lock", *names])
     assert [name for name in names if f"  outputs/{name}\n" not in scored.done.out] == []

@@ -17,6 +17,7 @@ from cardwatch.outputs import (
     LATER_SCORE_COLUMNS,
     LIST_COLUMNS,
     QUARANTINE_COLUMNS,
+    REVIEW_COLUMNS,
     SCORE_COLUMNS,
     Column,
     OutputFile,
@@ -67,6 +68,7 @@ def test_every_file_is_on_the_page_and_has_a_section() -> None:
     [
         ("anomalies_YYYY-WW.csv", [*LIST_COLUMNS]),
         ("quarantine_YYYY-WW.csv", [*QUARANTINE_COLUMNS]),
+        ("reviews_YYYY-WW.csv", [*REVIEW_COLUMNS]),
         (
             "scores_YYYY-WW.parquet",
             [

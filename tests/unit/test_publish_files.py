@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import tarfile
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -44,12 +45,43 @@ def test_every_file_is_written_and_named_in_the_receipt(outputs: Path, engine: E
         "anomalies_2025-46.csv",
         "anomalies_2025-46.json",
         "quarantine_2025-46.csv",
+        "reviews_2025-46.csv",
         "run_2025-46.json",
         "scores_2025-46.parquet",
     ]
     assert sorted(contents(outputs)) == names
     assert sorted(Path(path).name for path in receipt.written) == names
-    assert sorted(receipt.digests) == names
+    recorded = load_manifest(outputs / "run_2025-46.json").files
+    assert sorted([*recorded, "reviews_2025-46.csv", "run_2025-46.json"]) == names
+
+
+def test_the_sheet_to_fill_in_opens_in_a_spreadsheet_as_it_is(
+    outputs: Path, engine: Engine
+) -> None:
+    publish(outputs, engine, {"=C-1": 1})
+
+    raw = (outputs / "reviews_2025-46.csv").read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbfcustomer_id,reporting_week,")
+    [row] = csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""))
+    assert (row["customer_id"], row["reporting_week"]) == ("'=C-1", "2025-W47")
+    assert [row[name] for name in ("verdict", "cause", "action_taken", "note", "reviewer")] == [
+        ""
+    ] * 5
+
+
+def test_a_sheet_that_was_filled_in_is_packed_when_the_week_is_run_again(
+    outputs: Path, engine: Engine
+) -> None:
+    publish(outputs, engine, {"C-1": 1})
+    publish(outputs, engine, {"C-1": 1})
+    assert not (outputs / "archive").exists()
+    sheet = outputs / "reviews_2025-46.csv"
+    sheet.write_bytes(sheet.read_bytes() + b"C-1,2025-W47,,,,,,expected,,,,\r\n")
+    publish(outputs, engine, {"C-1": 1})
+    [archive] = (outputs / "archive").iterdir()
+    with tarfile.open(archive) as packed:
+        kept = packed.extractfile("reviews_2025-46.csv")
+        assert kept is not None and b"expected" in kept.read()
 
 
 @pytest.mark.parametrize(("chosen", "other"), [("csv", "json"), ("json", "csv")])
@@ -301,7 +333,7 @@ def test_the_quarantine_file_is_a_header_when_nothing_was_set_aside(
     )
 
 
-def test_the_manifest_lists_every_other_file_with_its_digest_and_size(
+def test_the_manifest_lists_every_file_but_the_sheet_with_its_digest_and_size(
     outputs: Path, engine: Engine
 ) -> None:
     receipt = publish(outputs, engine, {"C-1": 1})
@@ -309,7 +341,9 @@ def test_the_manifest_lists_every_other_file_with_its_digest_and_size(
     recorded = load_manifest(outputs / "run_2025-46.json")
     files = contents(outputs)
     assert {name: record.bytes for name, record in recorded.files.items()} == {
-        name: len(data) for name, data in files.items() if name != "run_2025-46.json"
+        name: len(data)
+        for name, data in files.items()
+        if name not in ("run_2025-46.json", "reviews_2025-46.csv")
     }
     for name, record in recorded.files.items():
         assert record.sha256 == receipt.digests[name]
