@@ -147,6 +147,12 @@ def show_notes(notes: Sequence[str]) -> None:
         out.print(Text(f"note: {note}"))
 
 
+def show_remarks(sentences: Sequence[str]) -> None:
+    """Print on standard error what the person who runs a command should know, a line each."""
+    for sentence in sentences:
+        err.print(Text(f"note: {sentence}"), soft_wrap=True)
+
+
 def show_findings(findings: Sequence[QuarantineCount]) -> None:
     """Print what each rule of the contract set aside or remarked on."""
     for finding in findings:

@@ -8,14 +8,16 @@ from datetime import datetime
 from pathlib import Path
 
 from cardwatch.config import Config
-from cardwatch.errors import ConfigurationError
+from cardwatch.errors import CardwatchError, ConfigurationError
 from cardwatch.history import Listing, read_list, read_manifests
+from cardwatch.publish.database_reviews import read_stored_reviews
 from cardwatch.publish.ledgers import holding_ledgers
 from cardwatch.publish.lock import Say
 from cardwatch.review.ledger import LEDGER_FILE, added, ledger_bytes, read_reviews, standing
 from cardwatch.review.sheet import NOT_LISTED, SheetLine, read_sheet, refuse
 from cardwatch.review.verdicts import Review
 from cardwatch.week import ReportingWeek
+from cardwatch.wiring import output_address
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,73 @@ def record_sheet(
             held.put(LEDGER_FILE, content)
     known = len(lines) - len(recorded.new)
     return Recorded(recorded.new, known, recorded.replaced)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was taken over from the database; `unfit` are the ids of rows that are no review.
+
+    `strangers` reviews are about customers who are not on the list of their week.
+    """
+
+    recorded: Recorded
+    unfit: tuple[int, ...]
+    strangers: int
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What whoever looks after the table should know."""
+        said = []
+        if self.unfit:
+            rows = ", ".join(map(str, self.unfit))
+            said.append(
+                f"In anomaly_reviews these ids are passed over, because the verdict or the week is "
+                f"none: {rows}. Add rows that say it right"
+            )
+        if self.strangers:
+            said.append(
+                f"In anomaly_reviews {self.strangers:,} of the verdicts are passed over, because "
+                "the customer is not on the list of that week"
+            )
+        return tuple(said)
+
+
+def record_stored(config: Config, on_wait: Say | None = None, attempts: int | None = None) -> Taken:
+    """Take over the verdicts that analysts wrote into the database; those known add nothing.
+
+    Raises
+    ------
+    PublishError
+        If the database cannot be reached, or its table cannot be read.
+    """
+    database = config.output.database
+    if attempts is not None:
+        database = database.model_copy(update={"attempts": attempts})
+    stored = read_stored_reviews(output_address(config), database)
+    folder = config.output.directory
+    with holding_ledgers(folder, config.output.lock_timeout_seconds, on_wait=on_wait) as held:
+        fresh = added(known := read_reviews(folder), stored.reviews)[len(known) :]
+        lists = _lists(folder, fresh)
+        listed = [each for each in fresh if _is_listed(each, lists)]
+        recorded, content = _add(folder, listed, lists)
+        if recorded.new:
+            held.put(LEDGER_FILE, content)
+    before = len(stored.reviews) - len(fresh)
+    taken = Recorded(recorded.new, before, recorded.replaced)
+    return Taken(taken, stored.unfit, len(fresh) - len(listed))
+
+
+def fetch_stored(config: Config, *, dry_run: bool) -> tuple[str, ...]:
+    """Take over verdicts from the database before a run; what keeps it from that is only said.
+
+    A database that does not answer is tried once: the run will meet it again when it publishes.
+    """
+    if not config.output.database.enabled or not config.review.learn or dry_run:
+        return ()
+    try:
+        return record_stored(config, attempts=1).remarks
+    except CardwatchError as error:
+        return (f"Verdicts of the database are not taken over: {error.message}",)
 
 
 def _lists(folder: Path, reviews: Iterable[Review]) -> dict[str, SeenList | None]:

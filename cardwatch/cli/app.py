@@ -74,6 +74,7 @@ review_app = typer.Typer(
 )
 review_app.command("set")(review.set_verdict)
 review_app.command("import")(review.import_reviews)
+review_app.command()(review.report)
 app.add_typer(review_app, name="review")
 
 

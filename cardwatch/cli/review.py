@@ -1,4 +1,4 @@
-"""Commands about what analysts found: set and import."""
+"""Commands about what analysts found: set, import and report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cardwatch.cli.options import ConfigFile, Debug, OutputDir, load
+from cardwatch.cli.options import ConfigFile, Debug, Format, OutputDir, OutputFormat, load
 
 ListWeek = Annotated[
     str,
@@ -69,7 +69,16 @@ def set_verdict(
 
 
 def import_reviews(
-    file: Annotated[Path, typer.Argument(help="A reviews_YYYY-WW.csv, filled in.")],
+    file: Annotated[Path | None, typer.Argument(help="A reviews_YYYY-WW.csv, filled in.")] = None,
+    from_database: Annotated[
+        bool,
+        typer.Option(
+            "--from-database",
+            envvar="CARDWATCH_FROM_DATABASE",
+            help="Take them from the table anomaly_reviews, as every run does by itself where "
+            "output.database.enabled is true.",
+        ),
+    ] = False,
     reviewer: Reviewer = None,
     output_dir: OutputDir = None,
     config: ConfigFile = None,
@@ -79,6 +88,34 @@ def import_reviews(
 
     Lines without a verdict are passed over. Importing the same file again adds nothing.
     """
-    from cardwatch.commands.review import import_command
+    from cardwatch.commands.review import import_command, import_stored_command
 
-    import_command(load(config, None, output_dir).config, file, reviewer)
+    if from_database == (file is not None):
+        raise typer.BadParameter("give a file, or --from-database", param_hint="FILE")
+    if file is None:
+        import_stored_command(
+            load(config, None, output_dir, {"output.database.enabled": True}).config
+        )
+    else:
+        import_command(load(config, None, output_dir).config, file, reviewer)
+
+
+def report(
+    weeks: Annotated[
+        int,
+        typer.Option(
+            "--weeks", min=1, envvar="CARDWATCH_WEEKS", help="How many weeks, the newest ones."
+        ),
+    ] = 13,
+    output_dir: OutputDir = None,
+    config: ConfigFile = None,
+    output_format: Format = OutputFormat.TEXT,
+    debug: Debug = False,
+) -> None:
+    """Say how good the lists were: hit rate and acted-upon rate, by week and family of reasons.
+
+    Each with its 95% interval and beside its goal; and who on the lists has no verdict yet.
+    """
+    from cardwatch.commands.review import report_command
+
+    report_command(load(config, None, output_dir).config, weeks, output_format == "json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +13,15 @@ from pydantic import ValidationError
 from cardwatch import console
 from cardwatch.config import Config
 from cardwatch.errors import ConfigurationError
+from cardwatch.features.catalog import CATALOG
+from cardwatch.history import read_list
+from cardwatch.outputs import week_of
+from cardwatch.publish.lock import reading
+from cardwatch.review.figures import review_report
+from cardwatch.review.ledger import read_reviews, standing
 from cardwatch.review.verdicts import Review, Verdict
-from cardwatch.reviewing import Recorded, record_one, record_sheet
+from cardwatch.review_story import Goals, report_document, show_review_report
+from cardwatch.reviewing import Recorded, record_one, record_sheet, record_stored
 from cardwatch.session import command_log
 from cardwatch.week import ReportingWeek
 
@@ -92,6 +100,40 @@ def import_command(config: Config, file: Path, reviewer: str | None) -> None:
             config, content, str(file), reviewer=_who(reviewer), now=datetime.now(UTC), on_wait=_say
         )
     tell_recorded(recorded)
+
+
+def import_stored_command(config: Config) -> None:
+    """Record the verdicts of the database, and say how many there were and which are none."""
+    with command_log(config):
+        taken = record_stored(config, _say)
+    tell_recorded(taken.recorded)
+    for remark in taken.remarks:
+        _tell(remark)
+
+
+def report_command(config: Config, weeks: int, as_json: bool) -> None:
+    """Say how good the lists were."""
+    folder, settings = config.output.directory, config.review
+    with reading(folder, config.output.lock_timeout_seconds, _say):
+        report = review_report(
+            standing(read_reviews(folder)),
+            _lists(folder),
+            {feature.name: feature.family for feature in CATALOG},
+            weeks,
+        )
+    goals = Goals(settings.goal_hit_rate, settings.goal_acted_rate)
+    if as_json:
+        console.write_json(json.dumps(report_document(report, goals), indent=2))
+        return
+    console.use_width()
+    show_review_report(report, goals, config.reporting_week.numbering)
+
+
+def _lists(folder: Path) -> dict[ReportingWeek, list[str]]:
+    paths = folder.iterdir() if folder.is_dir() else ()
+    weeks = sorted({week for path in paths if (week := week_of(path.name))})
+    lists = ((week, read_list(folder, week)) for week in weeks)
+    return {week: [each.customer_id for each in found] for week, found in lists if found}
 
 
 def tell_recorded(recorded: Recorded) -> None:

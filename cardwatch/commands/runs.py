@@ -24,6 +24,7 @@ from cardwatch.publish.base import Sink
 from cardwatch.publish.formats import list_document
 from cardwatch.reproduction import differences, same_files
 from cardwatch.review_story import show_learning
+from cardwatch.reviewing import fetch_stored
 from cardwatch.schema import Receipt
 from cardwatch.session import day_of, partial_remark
 from cardwatch.wiring import open_sinks
@@ -62,6 +63,7 @@ def _run(
     receipts: list[Receipt] = []
     try:
         with command_session(config, "cardwatch run", choose) as s, held(sinks, config, dry_run):
+            console.show_remarks(fetch_stored(config, dry_run=dry_run))
             parts, noted.week = s.parts(), s.chosen.label
             result = run_week(s.chosen, config, parts, partial_remark(s.chosen, s.today))
             if not dry_run:
