@@ -24,6 +24,7 @@ from cardwatch.explanation import amount
 from cardwatch.history import History
 from cardwatch.revision import Revised, Revision
 from cardwatch.schema import (
+    SNOOZED,
     Checked,
     ListedCustomer,
     QuarantineCount,
@@ -136,7 +137,8 @@ def show_coverage(report: WeekReport) -> None:
         f"cuts from {ranking.thresholds.source}"
     )
     for name, number in ranking.left_out_by_policy.items():
-        out.print(f"not listed by ranking.{name}: {number:,} customers (scored all the same)")
+        policy = name.replace(SNOOZED, "a snooze of the ") if SNOOZED in name else f"ranking.{name}"
+        out.print(f"not listed by {policy}: {number:,} customers (scored all the same)")
     show_findings(report.findings)
     show_notes([note for note in report.notes if note not in report.learning.notes])
 

@@ -25,6 +25,7 @@ from cardwatch.manifest import (
 )
 from cardwatch.outputs import OutputFile, restore
 from cardwatch.review.ledger import read_reviews, standing
+from cardwatch.review.snooze import Snooze, read_snoozes, standing_snoozes
 from cardwatch.review.verdicts import Review
 from cardwatch.week import ReportingWeek
 
@@ -91,7 +92,7 @@ class History:
     """What was recorded of the weeks before `week`, and what could not be read.
 
     `weeks` that left a record come oldest first. `reviews` are the verdicts that stand on the lists
-    of weeks before, however long ago.
+    of weeks before, however long ago; `snoozes` concern the scored week.
     """
 
     week: ReportingWeek
@@ -99,6 +100,7 @@ class History:
     warnings: tuple[str, ...] = ()
     weeks_back: int = WEEKS_BACK
     reviews: tuple[Review, ...] = ()
+    snoozes: tuple[Snooze, ...] = ()
 
     def comparable(self, score_basis: str) -> tuple[EarlierWeek, ...]:
         """Return the newest `weeks_back` weeks whose scores compare with ours, oldest first."""
@@ -111,11 +113,18 @@ class History:
         return record_of(self.weeks).fingerprint
 
 
-def record_of(weeks: Sequence[EarlierWeek], reviews: Sequence[Review] = ()) -> HistoryRecord:
-    """Return the manifest's record of the earlier weeks and the verdicts that a run used."""
+def record_of(
+    weeks: Sequence[EarlierWeek],
+    reviews: Sequence[Review] = (),
+    snoozes: Sequence[Snooze] = (),
+) -> HistoryRecord:
+    """Return the manifest's record of the earlier weeks, verdicts and snoozes that a run used."""
     digests = {earlier.week.label: earlier.fingerprint for earlier in weeks}
     return HistoryRecord(
-        weeks=digests, fingerprint=fingerprint(dict(digests)), reviews=_review_digests(reviews)
+        weeks=digests,
+        fingerprint=fingerprint(dict(digests)),
+        reviews=_review_digests(reviews),
+        snoozes=fingerprint([each.model_dump_json() for each in snoozes]) if snoozes else None,
     )
 
 
@@ -157,7 +166,8 @@ def read_history(folder: Path, week: ReportingWeek, weeks_back: int = WEEKS_BACK
         except OSError as error:
             warnings.append(f"The record of week {earlier} is left out: {error.strerror}")
     reviews = _reviews_before(folder, week, warnings)
-    return History(week, tuple(found), tuple(warnings), weeks_back, reviews)
+    snoozes = _snoozes_of(folder, week, warnings)
+    return History(week, tuple(found), tuple(warnings), weeks_back, reviews, snoozes)
 
 
 def _reviews_before(folder: Path, week: ReportingWeek, warnings: list[str]) -> tuple[Review, ...]:
@@ -166,6 +176,15 @@ def _reviews_before(folder: Path, week: ReportingWeek, warnings: list[str]) -> t
     except ConfigurationError as error:
         warnings.append(f"Nothing is learnt from the verdicts: {error.message}")
         return ()
+
+
+def _snoozes_of(folder: Path, week: ReportingWeek, warnings: list[str]) -> tuple[Snooze, ...]:
+    try:
+        found = standing_snoozes(read_snoozes(folder))
+    except ConfigurationError as error:
+        warnings.append(f"Nobody is snoozed: {error.message}")
+        return ()
+    return tuple(each for each in found if each.concerns(week))
 
 
 def read_manifests(folder: Path, weeks: Iterable[ReportingWeek]) -> tuple[RunManifest, ...]:

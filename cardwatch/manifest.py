@@ -85,11 +85,12 @@ class ThresholdsRecord(_Record):
 
 
 class HistoryRecord(_Record):
-    """What a run used of earlier weeks: digests of their scores, one over all, and of verdicts."""
+    """What a run used of earlier weeks, as digests: scores, and all of them, verdicts, snoozes."""
 
     weeks: dict[Label, Digest] = {}
     fingerprint: Digest = hashlib.sha256(b"{}").hexdigest()
     reviews: dict[Label, Digest] = {}
+    snoozes: Digest | None = None
 
 
 class RunManifest(_Record):

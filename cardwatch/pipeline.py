@@ -44,6 +44,7 @@ from cardwatch.schema import (
     Scored,
     WeekReport,
 )
+from cardwatch.sleepers import Sleepers
 from cardwatch.sources.base import Source
 from cardwatch.stability import rank_stability
 from cardwatch.week import ReportingWeek
@@ -141,20 +142,31 @@ def run_week(
         comparable = previous.comparable(basis)
         earlier = {each.week.label: each.score_quantiles for each in comparable}
         guards = config.review.guards if weights else 0
-        order = rank(engine, scored, config.ranking, config.model.contamination, earlier, guards)
+        sleepers = Sleepers.find(engine, previous.snoozes, parts.detector, scored, portfolio)
+        order = rank(
+            engine,
+            scored,
+            config.ranking,
+            config.model.contamination,
+            earlier,
+            guards,
+            sleepers.asleep,
+        )
         stability = rank_stability(engine, parts.detector, scored.families, order.listed)
     with step("explain"):
         facts = customer_facts(engine, portfolio, order.listed)
         attributions = parts.detector.attribute(engine, scored, order.listed)
         ranking = list_customers(week, order, facts, attributions, stability, config, engine)
     with step("report"):
-        notes = (*remarks, *delivered.notes)
+        notes = (*remarks, *delivered.notes, *sleepers.notes(order.listed))
         numbering = config.reporting_week.numbering
         learning = replace(learning, moved_off=order.moved_off, guards=len(order.guards))
         report = build_report(ranking, checked, table, scored, notes, numbering, learning)
         outdated = outdated_since(parts.published(week), checked, config, ranking, basis)
     used = record_of(
-        comparable if ranking.thresholds.weeks else (), telling(previous.reviews) if weights else ()
+        comparable if ranking.thresholds.weeks else (),
+        telling(previous.reviews) if weights else (),
+        previous.snoozes,
     )
     return RunResult(
         week=week,

@@ -14,13 +14,14 @@ list is scored, ranked and counted all the same.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cardwatch.config import RankingConfig
 from cardwatch.engine import Engine
 from cardwatch.schema import (
     RISK_CATEGORIES,
+    SNOOZED,
     Reason,
     RiskCategory,
     Scored,
@@ -39,6 +40,10 @@ PROBABILITIES = (
     0.9985, 0.999, 0.9995, 0.9999, 1.0,
 )  # fmt: skip
 """Probabilities whose score quantiles each run records; cuts in between are interpolated."""
+
+
+Asleep = Callable[[Thresholds], Mapping[int, str]]
+"""Given the cuts of the risk categories, says who is snoozed, by key, and in which scope."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ def rank(
     contamination: float,
     earlier: Mapping[str, Mapping[str, float]],
     guards: int = 0,
+    asleep: Asleep = lambda thresholds: {},
 ) -> Order:
     """Make the engine's tables ``ranked`` and ``left_out``, and choose the list.
 
@@ -81,11 +87,13 @@ def rank(
         Of comparable runs of previous weeks, at most six, by probability as text.
     guards : int
         Places at the end of the list, never the first, for the best by the score without weights.
+    asleep : callable
+        See `Asleep`.
     """
     _order(engine, scored.families)
     quantiles = _quantiles(engine)
     thresholds = _thresholds(quantiles, contamination, earlier)
-    left_out = _leave_out(engine, config)
+    left_out = _leave_out(engine, config, asleep(thresholds))
     listed, guarding, moved_off = _choose(engine, config.top_n, guards)
     categories = _count_categories(engine, thresholds)
     return Order(
@@ -177,7 +185,7 @@ def _cut(quantiles: Mapping[str, float], probability: float) -> float:
     return points[0][1] if probability < points[0][0] else points[-1][1]
 
 
-def _leave_out(engine: Engine, config: RankingConfig) -> dict[str, int]:
+def _leave_out(engine: Engine, config: RankingConfig, asleep: Mapping[int, str]) -> dict[str, int]:
     """Make the table ``left_out``, and return how many each policy keeps off the list."""
     engine.create("left_out", {"customer_key": "INTEGER"})
     counts = {}
@@ -189,6 +197,10 @@ def _leave_out(engine: Engine, config: RankingConfig) -> dict[str, int]:
             few = f"FROM ranked WHERE {column} < $least"
             engine.execute(f"INSERT INTO left_out SELECT customer_key {few}", least=least)
             counts[name] = int(engine.scalar(f"SELECT count(*) {few}", least=least))
+    if asleep:
+        engine.execute("INSERT INTO left_out SELECT unnest($keys)", keys=list(asleep))
+    for scope in sorted(set(asleep.values())):
+        counts[f"{SNOOZED}{scope}"] = sum(each == scope for each in asleep.values())
     return counts
 
 

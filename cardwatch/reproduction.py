@@ -133,6 +133,8 @@ def _history(recorded: RunManifest, fresh: RunManifest) -> list[str]:
             sentences.append(f"Verdicts on the list of week {label} are used now; there were none")
         else:
             sentences.append(f"The verdicts on the list of week {label} are others now")
+    if recorded.history.snoozes != fresh.history.snoozes:
+        sentences.append("The snoozes that concern the week are others now")
     if recorded.seed != fresh.seed:
         sentences.append(f"The seed was {recorded.seed} and is {fresh.seed}")
     return sentences

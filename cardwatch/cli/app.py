@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import cardwatch
-from cardwatch.cli import configuration, data, database, lists, monitoring, review, runs
+from cardwatch.cli import configuration, data, database, lists, monitoring, review, runs, snooze
 from cardwatch.cli.process import guarded
 
 app = typer.Typer(
@@ -75,6 +75,9 @@ review_app = typer.Typer(
 review_app.command("set")(review.set_verdict)
 review_app.command("import")(review.import_reviews)
 review_app.command()(review.report)
+review_app.command()(snooze.snooze)
+review_app.command()(snooze.snoozes)
+review_app.command()(snooze.wake)
 app.add_typer(review_app, name="review")
 
 

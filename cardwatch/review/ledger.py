@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from cardwatch.errors import ConfigurationError
 from cardwatch.review.verdicts import Review
 
 LEDGER_FILE = "reviews.jsonl"
+
+Record = TypeVar("Record", bound=BaseModel)
 
 
 def read_reviews(folder: Path) -> tuple[Review, ...]:
@@ -26,7 +29,17 @@ def read_reviews(folder: Path) -> tuple[Review, ...]:
     ConfigurationError
         If the file cannot be read, or a line in it is no review. The message names the line.
     """
-    path = folder / LEDGER_FILE
+    return read_lines(folder / LEDGER_FILE, Review)
+
+
+def read_lines(path: Path, kind: type[Record]) -> tuple[Record, ...]:
+    """Return the records of a file that has one per line; none without the file.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file cannot be read, or a line in it is no such record. The message names the line.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -35,15 +48,15 @@ def read_reviews(folder: Path) -> tuple[Review, ...]:
         observed = getattr(error, "strerror", None) or type(error).__name__
         raise _unreadable(str(path), observed) from error
     return tuple(
-        _review(line, f"{path}, line {number}")
+        _record(line, kind, f"{path}, line {number}")
         for number, line in enumerate(text.split("\n"), start=1)
         if line
     )
 
 
-def _review(line: str, where: str) -> Review:
+def _record(line: str, kind: type[Record], where: str) -> Record:
     try:
-        return Review.model_validate_json(line)
+        return kind.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         field = ".".join(map(str, first["loc"]))
@@ -52,17 +65,17 @@ def _review(line: str, where: str) -> Review:
 
 def _unreadable(where: str, observed: str) -> ConfigurationError:
     return ConfigurationError(
-        "The reviews cannot be read",
+        "What was recorded of the lists cannot be read",
         where=where,
         observed=observed,
-        expected="one review per line, as `cardwatch review` writes them",
+        expected="one record per line, as `cardwatch review` writes them",
         next_step="Restore the file from a backup, or take the line out",
     )
 
 
-def ledger_bytes(reviews: Iterable[Review]) -> bytes:
-    """Return the content of the file that holds these reviews."""
-    return "".join(f"{review.model_dump_json()}\n" for review in reviews).encode()
+def ledger_bytes(records: Iterable[BaseModel]) -> bytes:
+    """Return the content of the file that holds these records."""
+    return "".join(f"{record.model_dump_json()}\n" for record in records).encode()
 
 
 def added(known: Sequence[Review], new: Iterable[Review]) -> tuple[Review, ...]:

@@ -47,6 +47,7 @@ from cardwatch.schema.delivered import (
 )
 from cardwatch.schema.listed import (
     RISK_CATEGORIES,
+    SNOOZED,
     Learning,
     ListedCustomer,
     Ranking,
@@ -69,6 +70,7 @@ from cardwatch.schema.scored import (
 
 __all__ = [
     "RISK_CATEGORIES",
+    "SNOOZED",
     "TRANSACTION_COLUMNS",
     "TRANSACTION_OPTIONAL",
     "WEEKLY_COLUMNS",

@@ -16,6 +16,9 @@ RiskCategory = Literal["critical", "high", "medium", "low"]
 
 RISK_CATEGORIES: tuple[RiskCategory, ...] = ("critical", "high", "medium", "low")
 
+SNOOZED = "snoozed_"
+"""What the name of a policy begins with where customers are snoozed; the scope follows."""
+
 
 @dataclass(frozen=True)
 class Reason:

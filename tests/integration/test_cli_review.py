@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from command_line import cardwatch, failure
 from small_portfolio import WEEK, ScoredWeek
 
 from cardwatch.outputs import OutputFile
-from cardwatch.review.ledger import LEDGER_FILE, read_reviews
+from cardwatch.review.ledger import LEDGER_FILE, ledger_bytes, read_reviews
+from cardwatch.review.snooze import SNOOZE_FILE, Snooze
 
 BEFORE = WEEK - 1
 SCORES = "anomaly_score", "anomaly_rank", "customer_id"
@@ -44,6 +46,7 @@ def learnt(earlier: ScoredWeek, portfolio: Path) -> ScoredWeek:
         == "20 verdicts recorded, 0 of them in the place of an earlier one; 0 known already\n"
     )
     assert cardwatch(earlier.folder, *words).out.startswith("0 verdicts recorded")
+    (earlier.folder / "off.yaml").write_text("review: {learn: false}\n")
     return ScoredWeek.run(earlier.folder, portfolio, WEEK)
 
 
@@ -98,7 +101,6 @@ def test_the_list_is_reproduced_until_a_verdict_changes_and_then_that_is_named(
 def test_learning_is_switched_off_by_a_setting(
     learnt: ScoredWeek, scored: ScoredWeek, portfolio: Path
 ) -> None:
-    (learnt.folder / "off.yaml").write_text("review: {learn: false}\n")
     words = ("--source", portfolio, "--config", "off.yaml", "--dry-run", "--format", "json")
     done = cardwatch(
         learnt.folder, "run", *words, "--reporting-week", WEEK.label, "--output-dir", "outputs"
@@ -123,3 +125,60 @@ def test_what_cannot_be_recorded_is_one_line(
 ) -> None:
     done = cardwatch(earlier.folder, "review", *words, "--output-dir", "outputs", code=2)
     assert said in failure(done)
+
+
+def test_a_snoozed_customer_is_counted_and_comes_back_when_another_reason_leads(
+    learnt: ScoredWeek, scored: ScoredWeek, portfolio: Path
+) -> None:
+    first, second = scored.document["customers"][:2]
+    told = {
+        "reporting_week": BEFORE.label,
+        "owner": "ada",
+        "reason": "known",
+        "until": WEEK.monday,
+        "risk_category": "critical",
+        "noted_at": datetime(2025, 11, 20, tzinfo=UTC),
+    }
+    noted = [
+        Snooze.model_validate(told | {"customer_id": row["customer_id"], "leading_family": family})
+        for row, family in ((first, first["reasons"][0]["family"]), (second, "another"))
+    ]
+    ledger = learnt.outputs / SNOOZE_FILE
+    ledger.write_bytes(ledger_bytes(noted))
+    words = ("--source", portfolio, "--dry-run", "--format", "json", "--output-dir", "outputs")
+    off = ("--config", "off.yaml", "--reporting-week", WEEK.label)
+    document = json.loads(cardwatch(learnt.folder, "run", *words, *off).out)
+    listed = [row["customer_id"] for row in document["customers"]]
+    assert listed[0] == second["customer_id"]
+    assert first["customer_id"] not in listed
+    assert len(listed) == 20
+    assert document["left_out_by_policy"] == {"snoozed_customer": 1}
+    assert any("would be snoozed, but another reason" in note for note in document["notes"])
+    ledger.unlink()
+
+
+def test_a_customer_is_snoozed_shown_and_woken_by_command(earlier: ScoredWeek) -> None:
+    row = earlier.document["customers"][0]
+    customer = row["customer_id"]
+    said = ("--owner", "ada", "--reason", "dispute is open", "--until", "2025-12-31")
+    here = ("--output-dir", "outputs")
+    week = ("--reporting-week", BEFORE.label)
+    done = cardwatch(earlier.folder, "review", "snooze", customer, *said, *week, *here)
+    assert f"{customer} is not listed until 2025-12-31, while a reason of the family" in done.out
+    shown = cardwatch(earlier.folder, "review", "snoozes", *here, "--format", "json").out
+    [found] = json.loads(shown)
+    assert (found["customer_id"], found["scope"], found["owner"]) == (customer, "customer", "ada")
+    assert found["leading_family"] == row["reasons"][0]["family"]
+    assert "dispute is open" in cardwatch(earlier.folder, "review", "snoozes", *here).out
+    assert "awake" in cardwatch(earlier.folder, "review", "wake", customer, *here).out
+    assert cardwatch(earlier.folder, "review", "snoozes", *here).out == "Nobody is snoozed\n"
+    for words, where in (
+        (["snooze", customer, *said[:-1], BEFORE.monday.isoformat(), *week], "--until"),
+        (["snooze", customer, *said, "--family", "bad"], "--family"),
+        (["snooze", customer, *said, "--mcc", "12"], "--mcc"),
+        (["snooze", "nobody", *said], "no such list"),
+        (["wake", customer], "not snoozed"),
+    ):
+        refused = cardwatch(earlier.folder, "review", *words, *here, code=2)
+        assert where in failure(refused)
+    (earlier.outputs / SNOOZE_FILE).unlink()

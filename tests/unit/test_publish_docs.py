@@ -131,7 +131,10 @@ def test_the_fields_of_the_manifest_are_those_written() -> None:
         week_report([listed_customer("C-1", 1)]),
         files={"scores_2025-46.parquet": FileRecord(sha256=digest, bytes=1)},
         history=HistoryRecord(
-            weeks={"2025-45": digest}, fingerprint=digest, reviews={"2025-45": digest}
+            weeks={"2025-45": digest},
+            fingerprint=digest,
+            reviews={"2025-45": digest},
+            snoozes=digest,
         ),
         configuration={"environment": "development"},
         warnings=("a warning",),

@@ -247,3 +247,18 @@ def test_a_guard_keeps_the_policies(engine: Engine) -> None:
     found = guarded(engine, 1, top_n=3, min_transactions=1)
     assert found.listed == (49, 48, 4)
     assert found.left_out_by_policy == {"min_transactions": 1}
+
+
+def test_the_snoozed_are_counted_by_scope_and_not_listed(engine: Engine) -> None:
+    fill(engine, spread(50))
+    asked: list[Thresholds] = []
+
+    def asleep(thresholds: Thresholds) -> Mapping[int, str]:
+        asked.append(thresholds)
+        return {49: "customer", 47: "family", 46: "family"}
+
+    found = rank(engine, SCORED, RankingConfig(top_n=3), 0.01, {}, 0, asleep)
+    assert found.listed == (48, 45, 44)
+    assert found.left_out_by_policy == {"snoozed_customer": 1, "snoozed_family": 2}
+    assert asked == [found.thresholds]
+    assert engine.scalar("SELECT count(*) FROM ranked") == 50
