@@ -2,7 +2,7 @@
 
 Nothing is fitted again. A customer whose place rests on one reason alone leaves the list with it;
 one with several stays. On planted cases the firm ones are right far more often (see
-``benchmarks/results/detection.md``).
+``benchmarks/results/learning.md``).
 """
 
 from __future__ import annotations
