@@ -5,7 +5,7 @@ Works from the files in the output folder alone: lists, scores, quarantine and m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from cardwatch.departures import Gone, departures
 from cardwatch.errors import ConfigurationError
 from cardwatch.history import Listing, read_list
+from cardwatch.manifest import RunManifest
 from cardwatch.outputs import week_of
 from cardwatch.publish.archives import packed as packed_weeks
 from cardwatch.publish.lock import reading
@@ -111,11 +112,39 @@ def compare_weeks(
         raise ConfigurationError("Two different weeks are needed", observed=f"{later} twice")
     earlier, later = sorted((earlier, later))
     with reading(folder, timeout_seconds, on_wait):
-        before, now = list_of(folder, earlier), list_of(folder, later)
-        lists, warnings = _lists_until(folder, later)
-        still_there = {row.customer_id for row in now}
-        left = [row for row in before if row.customer_id not in still_there]
-        gone = departures(folder, later, left, now, warnings)
+        return compare_listed(folder, earlier, later, list_of(folder, later))
+
+
+def compare_listed(
+    folder: Path,
+    earlier: ReportingWeek,
+    later: ReportingWeek,
+    now: Sequence[Listing],
+    *,
+    later_folder: Path | None = None,
+    manifest: RunManifest | None = None,
+) -> Comparison:
+    """Compare a list with an earlier week's in a folder to which nobody else is writing.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the earlier lists are.
+    now : sequence of Listing
+        The later list, in rank order.
+    later_folder, manifest : optional
+        Where its scores and its quarantine are, and its manifest, while it is being published.
+
+    Raises
+    ------
+    ConfigurationError
+        If the earlier list is missing or damaged.
+    """
+    before = list_of(folder, earlier)
+    lists, warnings = _lists_before(folder, later)
+    lists[later] = still_there = frozenset(row.customer_id for row in now)
+    left = [row for row in before if row.customer_id not in still_there]
+    gone = departures(later_folder or folder, later, left, now, warnings, manifest)
     ranks = {row.customer_id: row.anomaly_rank for row in before}
     present = [_on_the_list(row, ranks, later, lists) for row in now]
     return Comparison(
@@ -148,13 +177,13 @@ def list_of(folder: Path, week: ReportingWeek) -> tuple[Listing, ...]:
     )
 
 
-def _lists_until(
+def _lists_before(
     folder: Path, later: ReportingWeek
 ) -> tuple[dict[ReportingWeek, frozenset[str]], list[str]]:
-    """Return who was on each list up to `later` that is in the folder, and what is damaged."""
+    """Return who was on each list before `later` that is in the folder, and what is damaged."""
     lists: dict[ReportingWeek, frozenset[str]] = {}
     warnings = []
-    weeks = {week for path in folder.iterdir() if (week := week_of(path.name)) and week <= later}
+    weeks = {week for path in folder.iterdir() if (week := week_of(path.name)) and week < later}
     for week in sorted(weeks):
         try:
             listed = read_list(folder, week)

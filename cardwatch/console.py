@@ -18,11 +18,9 @@ from rich.text import Text
 
 from cardwatch.backfill import WeekOutcome
 from cardwatch.checkup import CheckResult
-from cardwatch.comparison import Comparison, OnTheList
 from cardwatch.config import SettingRow
 from cardwatch.explanation import amount
 from cardwatch.history import History
-from cardwatch.revision import Revised, Revision
 from cardwatch.schema import (
     SNOOZED,
     Checked,
@@ -89,7 +87,8 @@ def show_list(report: WeekReport) -> None:
         f"[bold]Week {report.week.display(report.numbering)}[/bold]: "
         f"{len(ranking.listed)} of {report.coverage.customers_scored:,} customers to look at"
     )
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    apart = (0, 1, 1, 1)  # an empty line after each customer
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=apart)
     for name in ("#", "customer", "category", "signal"):
         table.add_column(name, no_wrap=name != "customer", overflow="fold")
     for name in ("score", "spend", "count"):
@@ -161,7 +160,8 @@ def show_findings(findings: Sequence[QuarantineCount]) -> None:
         out.print(
             Text(
                 f"{finding.action.replace('_', ' ')}: {finding.reason} — {finding.sentence} "
-                f"({counted(finding.rows, 'row')}, {counted(finding.customers, 'customer')})"
+                f"({counted(finding.rows, 'row')}"
+                + (f", {counted(finding.customers, 'customer')})" if finding.customers else ")")
             )
         )
 
@@ -222,60 +222,6 @@ def show_checked(checked: Checked, numbering: Numbering) -> None:
     show_notes(checked.warnings)
     if not checked.findings:
         out.print("every row keeps the contract")
-
-
-def show_comparison(comparison: Comparison) -> None:
-    """Print who is new, back and gone."""
-    out.print(f"[bold]{comparison.summary}[/bold]")
-    for title, rows in (("New", comparison.new), ("Back", comparison.back)):
-        out.print(f"\n[bold]{title}[/bold]")
-        told = [(row.anomaly_rank, row.customer_id, _standing(row)) for row in rows]
-        _show_places(told)
-    out.print("\n[bold]Gone[/bold] (by their rank then)")
-    _show_places([(row.earlier_rank, row.customer_id, row.why) for row in comparison.gone])
-    show_notes(comparison.warnings)
-
-
-def _standing(row: OnTheList) -> str:
-    before = f"was {row.earlier_rank}, " if row.earlier_rank else ""
-    again = f"on {row.times_listed} lists, " if row.times_listed > 1 else ""
-    return f"{row.risk_category}, {before}{again}{row.reason}"
-
-
-def show_revision(revision: Revision) -> None:
-    """Print what a later run of a week changed in its list, and why."""
-    out.print(Text(revision.summary, "bold"))
-    for cause in revision.causes:
-        out.print(Text(f"changed: {cause}"))
-    out.print("\n[bold]Came[/bold]")
-    _show_places([(row.anomaly_rank, row.customer_id, _before(row)) for row in revision.came])
-    out.print("\n[bold]Went[/bold] (by their rank then)")
-    _show_places([(row.earlier_rank, row.customer_id, row.why) for row in revision.gone])
-    out.print("\n[bold]Moved[/bold]")
-    _show_places([(row.anomaly_rank, row.customer_id, _before(row)) for row in revision.moved])
-    show_notes(revision.warnings)
-
-
-def _before(row: Revised) -> str:
-    category = row.risk_category
-    if row.category_before not in (None, category):
-        category = f"{row.category_before} then, {category} now"
-    place = f"was {row.rank_before:,}" if row.rank_before else "had no score"
-    return f"{place}, {category}, {row.reason}"
-
-
-def _show_places(rows: Sequence[tuple[int, str, str]]) -> None:
-    """Print ranks, customers and what there is to say, long texts in a column of their own."""
-    if not rows:
-        out.print("  nobody")
-        return
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for rank, customer, text in rows:
-        table.add_row(Text(str(rank)), Text(visible(customer)), Text(text))
-    out.print(Padding(table, (0, 2)))
 
 
 @contextmanager
@@ -370,7 +316,9 @@ def _own_command() -> str:
     return str(beside.relative_to(here)) if beside.is_relative_to(here) else str(beside)
 
 
-def show_weeks(weeks: Sequence[WeekSummary], today_last: ReportingWeek | None) -> None:
+def show_weeks(
+    weeks: Sequence[WeekSummary], today_last: ReportingWeek | None, numbering: Numbering
+) -> None:
     """Print the weeks of a source."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("week", "days"):
@@ -383,7 +331,7 @@ def show_weeks(weeks: Sequence[WeekSummary], today_last: ReportingWeek | None) -
         if today_last is None or summary.week > today_last:
             remark = "not over"
         table.add_row(
-            summary.week.label,
+            summary.week.label_in(numbering),
             summary.week.dates,
             f"{summary.rows:,}",
             f"{summary.customers:,}",

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from cardwatch.errors import ConfigurationError
 from cardwatch.history import Listing
-from cardwatch.manifest import load_manifest
+from cardwatch.manifest import RunManifest, load_manifest
 from cardwatch.outputs import OutputFile, neutralise
 from cardwatch.week import ReportingWeek
 
@@ -69,6 +69,7 @@ def departures(
     left: Sequence[Listing],
     listed: Sequence[Listing],
     warnings: list[str],
+    manifest: RunManifest | None = None,
 ) -> tuple[Gone, ...]:
     """Return why these customers of an earlier list are not among those listed now.
 
@@ -80,8 +81,11 @@ def departures(
         Those who left the list, and those who are on it.
     warnings : list of str
         Takes a sentence for each file that could not be read.
+    manifest : RunManifest, optional
+        The later list's, where it is not in the folder yet.
     """
-    now = _later_week(folder, week, listed, [row.customer_id for row in left], warnings)
+    gone = [row.customer_id for row in left]
+    now = _later_week(folder, week, listed, gone, manifest, warnings)
     return tuple(_gone(row, now) for row in left)
 
 
@@ -98,11 +102,12 @@ def _later_week(
     week: ReportingWeek,
     listed: Sequence[Listing],
     left: Sequence[str],
+    manifest: RunManifest | None,
     warnings: list[str],
 ) -> _LaterWeek:
     wanted = [*left, *(row.customer_id for row in listed)]
     scores, customers = _scores(folder / OutputFile.SCORES.of(week), wanted, warnings)
-    policy = _policy(folder / OutputFile.MANIFEST.of(week), warnings)
+    policy = _policy(manifest) if manifest else _policy_in(folder, week, warnings)
     return _LaterWeek(
         listed=len(listed),
         last_rank=max(
@@ -142,12 +147,16 @@ def _scores(
         return None, 0
 
 
-def _policy(path: Path, warnings: list[str]) -> dict[str, int]:
+def _policy_in(folder: Path, week: ReportingWeek, warnings: list[str]) -> dict[str, int]:
     try:
-        section = load_manifest(path).configuration.get("ranking")
+        return _policy(load_manifest(folder / OutputFile.MANIFEST.of(week)))
     except ConfigurationError as error:
         warnings.append(f"The policies of the ranking are not known: {error.message}")
         return {}
+
+
+def _policy(manifest: RunManifest) -> dict[str, int]:
+    section = manifest.configuration.get("ranking")
     names = ("top_n", "min_transactions")
     values = section if isinstance(section, dict) else {}
     return {name: value for name in names if isinstance(value := values.get(name), int)}

@@ -8,6 +8,7 @@ the memory limit stays on disk; the folder goes when the session closes.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -26,6 +27,8 @@ from cardwatch.errors import CardwatchError, ConfigurationError
 
 BATCH_ROWS = 131_072
 """Rows per record batch handed to row-wise steps; a multiple of DuckDB's 2,048-row vectors."""
+
+_log = logging.getLogger(__name__)
 
 _PREFIX = "cardwatch-engine-"
 _ALIVE = ".alive"
@@ -65,6 +68,7 @@ class Engine:
         temp_directory: Path | None = None,
         max_temp_directory_size: str = "50GB",
     ) -> None:
+        self.threads = threads or os.cpu_count() or 1
         try:
             parent = temp_directory or Path(tempfile.gettempdir())
             _delete_abandoned(parent)
@@ -81,7 +85,7 @@ class Engine:
                 str(self.folder / "work.duckdb"),
                 config={
                     "memory_limit": memory_limit,
-                    "threads": threads or os.cpu_count() or 1,
+                    "threads": self.threads,
                     "temp_directory": str(self.folder / "spill"),
                     "preserve_insertion_order": True,
                     "autoload_known_extensions": False,
@@ -93,6 +97,7 @@ class Engine:
             self.connection.execute("SET TimeZone = 'UTC'")
             # The tables go with the session: writing them out as it ends would help nobody.
             self.connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+            _log.debug("engine: memory limit %s, spilling to %s", memory_limit, self.folder)
         except duckdb.Error as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise ConfigurationError(
@@ -119,6 +124,7 @@ class Engine:
 
         A parameter is given to those statements that name it.
         """
+        _log.debug("running %s.sql of %s", name, package)
         text = (files(package) / f"{name}.sql").read_text(encoding="utf-8")
         for statement in duckdb.extract_statements(text):
             named = statement.named_parameters

@@ -10,6 +10,7 @@ import typer
 
 from cardwatch.config import Config, load_config
 from cardwatch.engine import Engine
+from cardwatch.errors import CardwatchError
 from cardwatch.schema import Delivery, WeekSummary
 from cardwatch.sources.base import Source, SourceReport
 from cardwatch.week import ReportingWeek
@@ -48,8 +49,18 @@ class DataLoader:
         return self._open()[0]
 
     def test_connection(self) -> SourceReport:
-        """Reach the source, say on standard output what is there, and return it."""
-        report = self._open()[1].test_connection()
+        """Reach the source, say on standard output what is there, and return it.
+
+        Raises
+        ------
+        CardwatchError
+            What is wrong and what to do, in one line.
+        """
+        try:
+            report = self._open()[1].test_connection()
+        except CardwatchError as error:
+            # Whoever calls this from `python -c` is to see the line, and not the way to it.
+            raise error.with_traceback(None) from None
         typer.echo(report.summary)
         return report
 

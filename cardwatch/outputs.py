@@ -24,6 +24,7 @@ class OutputFile(StrEnum):
     SCORES = "scores_{label}.parquet"
     QUARANTINE = "quarantine_{label}.csv"
     REVIEWS = "reviews_{label}.csv"
+    REPORT = "report_{label}.html"
     MANIFEST = "run_{label}.json"
 
     def of(self, week: ReportingWeek) -> str:
@@ -36,6 +37,9 @@ class OutputFile(StrEnum):
         """
         return self.value.format(label=week.label)
 
+
+INDEX = "index.html"
+"""The page that links every week's report; it belongs to no week."""
 
 _NAMES = tuple(
     re.compile(re.escape(file.value).replace(r"\{label\}", f"({LABEL})")) for file in OutputFile

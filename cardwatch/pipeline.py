@@ -19,6 +19,8 @@ from cardwatch.features.facts import customer_facts
 from cardwatch.features.portfolio import Portfolio
 from cardwatch.history import History, record_of
 from cardwatch.manifest import HistoryRecord, RunManifest, score_basis, scores_fingerprint
+from cardwatch.notify.message import Notice
+from cardwatch.notify.telling import Told
 from cardwatch.outdated import (
     OutdatedList,
     ScoreRecord,
@@ -29,7 +31,7 @@ from cardwatch.outdated import (
 )
 from cardwatch.publish.base import Sink
 from cardwatch.ranking import Order, rank, risk_category, signal_of
-from cardwatch.report.build import build_report, listed_customer, standings
+from cardwatch.report.build import build_report, listed_customer, portfolio_weeks, standings
 from cardwatch.review.verdicts import telling
 from cardwatch.review.weights import learned_weights
 from cardwatch.schema import (
@@ -59,6 +61,7 @@ STEPS = (
     "explain",
     "report",
     "publish",
+    "notify",
 )
 """The steps of a run, in order; names in the log, the manifest and the progress display."""
 
@@ -160,8 +163,9 @@ def run_week(
     with step("report"):
         notes = (*remarks, *delivered.notes, *sleepers.notes(order.listed))
         numbering = config.reporting_week.numbering
+        totals = portfolio_weeks(engine, checked)
         learning = replace(learning, moved_off=order.moved_off, guards=len(order.guards))
-        report = build_report(ranking, checked, table, scored, notes, numbering, learning)
+        report = build_report(ranking, checked, table, scored, notes, numbering, totals, learning)
         outdated = outdated_since(parts.published(week), checked, config, ranking, basis)
     used = record_of(
         comparable if ranking.thresholds.weeks else (),
@@ -243,6 +247,19 @@ def publish(
     with parts.step("publish"):
         for sink in sinks:
             yield sink.write(result.report, parts.engine, manifest)
+
+
+def notify(
+    news: Callable[[], Notice],
+    parts: Parts,
+    tell: Callable[[Callable[[], Notice]], tuple[Told, ...]],
+) -> tuple[Told, ...]:
+    """Tell the readers of the list, last; what was not sent is recorded, and undoes nothing.
+
+    `news` is read from what was published, so that it can be told again as it is.
+    """
+    with parts.step("notify"):
+        return tell(news)
 
 
 def list_customers(

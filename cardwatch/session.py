@@ -35,10 +35,13 @@ class StepTimer:
 
     observer: Observer = lambda name, seconds: None
     seconds: dict[str, float] = field(default_factory=dict)
+    latest: str = "start"
+    """The step that is under way, or was last."""
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Measure one step."""
+        self.latest = name
         self.observer(name, None)
         begun = perf_counter()
         yield
@@ -99,6 +102,7 @@ def open_session(
     *,
     observer: Observer | None = None,
     stream: TextIO | None = None,
+    run_id: str | None = None,
 ) -> Iterator[Session]:
     """Open the engine, the source and the log of one command, and close them again.
 
@@ -110,10 +114,12 @@ def open_session(
         See `Observer`.
     stream : typing.TextIO, optional
         Where log lines for people go; standard error if left out.
+    run_id : str, optional
+        The id of the run, where it was made already.
     """
     started_at = datetime.now(UTC)
     today = day_of(started_at, config)
-    run_id = f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    run_id = run_id or new_run_id()
     timer = StepTimer(observer) if observer else StepTimer()
     with ExitStack() as opened:
         with command_log(config, run_id, stream=stream):
@@ -122,6 +128,11 @@ def open_session(
             week = choose(source, today) if choose else None
         with command_log(config, run_id, week.label if week else "-", stream):
             yield Session(config, run_id, started_at, today, engine, source, timer, week)
+
+
+def new_run_id() -> str:
+    """Return an id that no other run has."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 @contextmanager

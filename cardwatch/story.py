@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cardwatch.console import counted, out, visible
-from cardwatch.explanation import amount, category
+from cardwatch.explanation import amount, category, count
 from cardwatch.schema import Attribution, CustomerFacts, Reason, RiskCategory, Thresholds
 from cardwatch.week import Numbering, ReportingWeek
 
@@ -60,14 +60,14 @@ def show_story(story: Story) -> None:
 
 
 def _show_reasons(story: Story) -> None:
-    out.print("\n[bold]Why[/bold] (contributions to the score)")
+    out.print("\n[bold]Why[/bold] (contributions to the score; in brackets, each family alone)")
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for part, reason in zip(story.attributions, story.reasons, strict=True):
         alone = story.standing[f"{part.family}_surprise"]
-        sentence = f"{reason.sentence} ({alone:.2f} alone)"
+        sentence = f"{reason.sentence} ({alone:.2f})"
         table.add_row(*map(Text, (f"{part.contribution:.2f}", part.family, sentence)))
     table.add_row(f"{story.standing['surprise_total']:.2f}", "in all")
     out.print(Padding(table, (0, 2)))
@@ -79,25 +79,26 @@ def _show_history(story: Story) -> None:
     peak = max((abs(value) for value in facts.weekly_spend if value is not None), default=0.0)
     whole = zip(story.weeks, facts.weekly_spend, facts.weekly_count, strict=True)
     for week, spend, number in whole:
+        label = week.label_in(story.numbering)
         if spend is None or number is None:
             known = week in story.weeks_present
-            out.print(f"  {week.label}  {'no transaction' if known else 'no data'}")
+            out.print(f"  {label}  {'no transaction' if known else 'no data'}")
             continue
         bar = "█" * round(30 * abs(spend) / peak) if peak else ""
         noun = "transaction " if number == 1 else "transactions"
-        out.print(f"  {week.label}  {amount(spend):>12}  {number:>5,} {noun}  {bar}")
+        out.print(f"  {label}  {amount(spend):>12}  {number:>5,} {noun}  {bar}")
     if facts.usual_spend is not None and facts.usual_count is not None:
-        out.print(
-            f"  usual    {amount(facts.usual_spend):>12}  {facts.usual_count:>5,.1f} transactions"
-        )
+        usual, often = amount(facts.usual_spend), count(facts.usual_count)
+        name = f"{'usual':<{len(story.weeks[-1].label_in(story.numbering))}}"
+        out.print(f"  {name}  {usual:>12}  {often:>5} transactions")
 
 
 def _show_peers(facts: CustomerFacts) -> None:
     peers = facts.peers
     out.print(f"\n[bold]Peers[/bold] (group {facts.peer_group}, medians of this week)")
     out.print(
-        f"  spend {amount(peers['spend'])}, {peers['count']:.1f} transactions of "
-        f"{amount(peers['ticket'])}, {peers['categories']:.1f} merchant categories"
+        f"  spend {amount(peers['spend'])}, {count(peers['count'])} transactions of "
+        f"{amount(peers['ticket'])}, {count(peers['categories'])} merchant categories"
     )
 
 

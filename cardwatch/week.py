@@ -86,17 +86,24 @@ class ReportingWeek:
         text = text.strip()
         try:
             if match := _ISO_LABEL.fullmatch(text):
-                return cls(date.fromisocalendar(int(match[1]), int(match[2]), 1))
+                return cls._from_iso_label(int(match[1]), int(match[2]))
             if match := _DATE.fullmatch(text):
                 return cls.containing(date(int(match[1]), int(match[2]), int(match[3])))
             if match := _LABEL.fullmatch(text):
                 year, number = int(match[1]), int(match[2])
                 if numbering == "iso":
-                    return cls(date.fromisocalendar(year, number, 1))
+                    return cls._from_iso_label(year, number)
                 return cls._from_guide_label(year, number)
         except (ValueError, OverflowError) as error:
             raise _unreadable(text, f"a week that does not exist ({error})") from error
         raise _unreadable(text, "text that is no week")
+
+    @classmethod
+    def _from_iso_label(cls, year: int, number: int) -> ReportingWeek:
+        try:
+            return cls(date.fromisocalendar(year, number, 1))
+        except ValueError as error:
+            raise ValueError(f"{year} has no ISO week {number:02d}") from error
 
     @classmethod
     def _from_guide_label(cls, year: int, number: int) -> ReportingWeek:
@@ -136,9 +143,13 @@ class ReportingWeek:
             return f"{first.day} {first:%B} – {end}"
         return f"{first.day}–{end}"
 
+    def label_in(self, numbering: Numbering) -> str:
+        """Return the label as people see it; either form is understood as an option."""
+        return self.label if numbering == "guide" else self.iso_label
+
     def display(self, numbering: Numbering = "guide") -> str:
         """Label and dates together, the label in the chosen numbering."""
-        return f"{self.label if numbering == 'guide' else self.iso_label} ({self.dates})"
+        return f"{self.label_in(numbering)} ({self.dates})"
 
     def is_over(self, today: date) -> bool:
         """Whether the whole week lies before `today`."""
@@ -159,7 +170,7 @@ class ReportingWeek:
         except OverflowError as error:
             raise ConfigurationError(
                 "The calendar has no such week",
-                observed=f"{self.label} {weeks:+d} weeks",
+                observed=f"{abs(weeks)} weeks {'before' if weeks < 0 else 'after'} {self.label}",
                 expected="a week of the years 1 to 9999",
             ) from error
 

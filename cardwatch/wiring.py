@@ -1,6 +1,6 @@
 """The one place where configuration becomes objects.
 
-A new source, detector or sink is one file and one line in the tables here.
+A new source, detector, sink or notifier is one file and one line in the tables here.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from cardwatch.engine import Engine
 from cardwatch.errors import ConfigurationError
 from cardwatch.features.catalog import ABSENCE, CATALOG
 from cardwatch.history import read_history, read_manifests
+from cardwatch.notify.base import Notifier, ToldByAlerts
+from cardwatch.notify.telling import Teller
 from cardwatch.outdated import around
+from cardwatch.pages import WeekPages
 from cardwatch.pipeline import Parts, Step
-from cardwatch.publish.base import Sink
+from cardwatch.publish.base import Pages, Sink
 from cardwatch.publish.database import DatabaseSink
 from cardwatch.publish.files import FileSink
 from cardwatch.sources.base import Source
@@ -58,6 +61,19 @@ def _isolation_forest(config: Config) -> Detector:
     return IsolationForestDetector(config.model, CATALOG)
 
 
+def _email(config: Config, alerts: ToldByAlerts) -> Notifier | None:
+    from cardwatch.notify.mail_notifier import MailNotifier
+
+    return MailNotifier(config.notify, alerts) if config.notify.email.enabled else None
+
+
+def _chat(config: Config, alerts: ToldByAlerts) -> Notifier | None:
+    # Imported when it is used: the library behind it knows a hundred services.
+    from cardwatch.notify.chat_notifier import ChatNotifier
+
+    return ChatNotifier(config.notify, alerts) if config.notify.chat.enabled else None
+
+
 SOURCES: Mapping[str, Callable[[Config, Engine], Source]] = {
     "files": _files,
     "database": _database,
@@ -65,6 +81,11 @@ SOURCES: Mapping[str, Callable[[Config, Engine], Source]] = {
 DETECTORS: Mapping[str, Callable[[Config], Detector]] = {
     SurpriseDetector.name: _surprise,
     "isolation_forest": _isolation_forest,
+}
+
+NOTIFIERS: Mapping[str, Callable[[Config, ToldByAlerts], Notifier | None]] = {
+    "email": _email,
+    "chat": _chat,
 }
 
 
@@ -111,10 +132,39 @@ def open_detector(config: Config) -> Detector:
 
 def open_sinks(config: Config) -> list[Sink]:
     """Return the sinks that are turned on, in the order they write; files always are, first."""
-    sinks: list[Sink] = [FileSink(config.output)]
+    needs_json = config.notify.has_readers
+    sinks: list[Sink] = [FileSink(config.output, pages=open_pages(config), needs_json=needs_json)]
     if config.output.database.enabled:
         sinks.append(open_database_sink(config))
     return sinks
+
+
+def open_pages(config: Config) -> Pages | None:
+    """Return what makes the pages for people; None where they are turned off."""
+    return page_maker(config) if config.report.enabled else None
+
+
+def page_maker(config: Config) -> Pages:
+    """Return what makes the pages for people, whether or not runs write them."""
+    return WeekPages(config)
+
+
+def open_teller(
+    config: Config, alerts: ToldByAlerts | None = None, *, again: bool = False
+) -> Teller:
+    """Return what tells notices through the notifiers that are turned on.
+
+    `alerts` says who is told of a failure by an alert already; `again` tells receivers who were
+    told already, too.
+    """
+    opened = (open_one(config, alerts or ToldByAlerts()) for open_one in NOTIFIERS.values())
+    return Teller(
+        config.output.directory,
+        tuple(notifier for notifier in opened if notifier is not None),
+        config.notify.attempts,
+        config.notify.timeout_seconds,
+        again,
+    )
 
 
 def open_database_sink(config: Config) -> DatabaseSink:

@@ -70,8 +70,8 @@ def week_before(moment: datetime) -> str:
 
 
 def reporting_week(context: Any) -> str:
-    """Return the week of a run: the one asked for, or the last one over when the run was due."""
-    if asked := context["params"].get("reporting_week"):
+    """Return the week of a run: parameter, partition, or the last one over when it was due."""
+    if asked := context["params"].get("reporting_week") or context.get("partition_key"):
         return str(asked)
     run = context["dag_run"]
     due = getattr(run, "logical_date", None) or getattr(run, "run_after", None)
@@ -123,18 +123,25 @@ def connection(name: str) -> Any | None:
 
 def tell(context: Any, subject: str) -> None:
     """Tell by mail and by Slack, where Airflow has a connection for it; never fails the task."""
-    week = reporting_week(context)
-    instance = context["ti"]
-    subject = f"[cardwatch] {subject}: week {week}"
-    text = (
-        f"{subject}\nDAG {DAG_ID}, task {instance.task_id}, try {instance.try_number}\n"
-        f"Log: {instance.log_url}\nRunbook: docs/RUNBOOK.md"
-    )
+    subject = f"[cardwatch] {subject}: {_what(context)}"
+    lines = [subject, f"DAG {DAG_ID}"]
+    if instance := context.get("ti"):
+        lines[1] += f", task {instance.task_id}, try {instance.try_number}"
+        lines.append(f"Log: {instance.log_url}")
+    text = "\n".join([*lines, "Runbook: docs/RUNBOOK.md"])
     for send in (_mail, _slack):
         try:
             send(context, subject, text)
         except Exception as error:
             print(f"Nobody could be told by {send.__name__.strip('_')}: {type(error).__name__}")
+
+
+def _what(context: Any) -> str:
+    """Name the week; a run that was ended from outside may have left its name alone."""
+    try:
+        return f"week {reporting_week(context)}"
+    except (AttributeError, KeyError):
+        return f"run {context.get('run_id')}"
 
 
 def _mail(context: Any, subject: str, text: str) -> None:
@@ -162,6 +169,12 @@ def tell_of_failure(context: Any) -> None:
     tell(context, "a task failed")
 
 
+def tell_of_a_run_that_took_too_long(context: Any) -> None:
+    """Tell that the whole run was ended; of a failed task, the task has told."""
+    if context.get("reason") == "timed_out":
+        tell(context, "the run took too long, and was ended")
+
+
 def tell_of_success(context: Any) -> None:
     """Tell that the list is there."""
     tell(context, "the list is ready")
@@ -177,8 +190,10 @@ with DAG(
     schedule=CronTriggerTimetable("0 2 * * 1", timezone="America/Chicago"),
     start_date=datetime(2025, 1, 1, tzinfo=ZONE),
     catchup=False,
+    is_paused_upon_creation=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=36),
+    on_failure_callback=tell_of_a_run_that_took_too_long,
     params={
         "reporting_week": Param(
             None,
@@ -204,7 +219,6 @@ with DAG(
         mode="reschedule",
         poke_interval=_seconds("CARDWATCH_WAIT_SECONDS", 900).total_seconds(),
         timeout=timedelta(hours=24).total_seconds(),
-        retries=0,
     )
     def wait_for_data() -> bool:
         """Wait until the source holds the week."""
@@ -226,7 +240,7 @@ with DAG(
         """Check that the week's results are whole, in the folder and in the database."""
         judge(call("cardwatch.cli", "verify", "--reporting-week", week), "The check")
 
-    @task(retries=0, on_success_callback=tell_of_success)
+    @task(on_success_callback=tell_of_success)
     def health_check() -> None:
         """Check the health of the installation; warnings are in the report, and in the log."""
         code = call("src.monitoring.health_checks")

@@ -63,22 +63,24 @@ QUESTIONS = {
     "Who is on this week's list, and why?": """
 SELECT f.anomaly_rank AS rank, f.customer_id, f.risk_category, f.total_spend, r.sentence
 FROM bi_fact_anomaly AS f
+JOIN bi_dim_week AS w USING (week_start)
 JOIN bi_fact_reason AS r USING (anomaly_key)
-WHERE r.position = 1
-ORDER BY f.week_start DESC, f.anomaly_rank
+WHERE w.is_latest AND r.position = 1
+ORDER BY f.anomaly_rank
 LIMIT 5""",
     "The guide's own table, as Power BI reads it": """
 SELECT customer_id, reporting_week, round(anomaly_score::numeric, 4) AS anomaly_score,
        anomaly_rank, risk_category, total_spend, top_mcc
 FROM anomaly_reports
-ORDER BY anomaly_rank
+ORDER BY reporting_week DESC, anomaly_rank
 LIMIT 5""",
     "Where did the first of them spend, and what is usual there?": """
 SELECT m.mcc, d.name, m.spend, m.usual_spend, m.is_new
 FROM bi_fact_mcc_week AS m
 JOIN bi_dim_mcc AS d USING (mcc)
 JOIN bi_fact_anomaly AS f USING (anomaly_key)
-WHERE f.anomaly_rank = 1
+JOIN bi_dim_week AS w ON w.week_start = f.week_start
+WHERE w.is_latest AND f.anomaly_rank = 1
 ORDER BY m.spend DESC
 LIMIT 5""",
 }
@@ -93,9 +95,12 @@ def main() -> None:
         _load_sample(server, folder)
         _configure(folder)
         environment = _environment(server)
+        _say("config/config.yaml; both addresses come from the environment")
+        print(CONFIGURATION.rstrip(), flush=True)
         _cardwatch("config check", folder, environment)
         _cardwatch(f"db upgrade --reader-role {READER_ROLE}", folder, environment)
-        server.psql("-c", f"GRANT {READER_ROLE} TO {ANALYST}", database=DATABASE)
+        _say("The analyst is put into that role")
+        _administer(server, f"GRANT {READER_ROLE} TO {ANALYST}")
         _cardwatch("run", folder, environment)
         for question, query in QUESTIONS.items():
             _ask(server, question, query)
@@ -108,7 +113,8 @@ def _say(sentence: str) -> None:
 
 def _prepare(server: PostgresServer) -> None:
     """Make the database and its users, as an administrator would."""
-    server.psql("-c", f"CREATE DATABASE {DATABASE}")
+    _say("A database, a table, a user who reads it, a user who publishes, and an analyst")
+    _administer(server, f"CREATE DATABASE {DATABASE}", database="postgres")
     statements = (
         TABLE,
         f"CREATE ROLE {READER} LOGIN PASSWORD '{SECRET}'",
@@ -118,7 +124,13 @@ def _prepare(server: PostgresServer) -> None:
         f"CREATE ROLE {ANALYST} LOGIN PASSWORD '{SECRET}'",
     )
     for statement in statements:
-        server.psql("-c", statement, database=DATABASE)
+        _administer(server, statement)
+
+
+def _administer(server: PostgresServer, statement: str, database: str = DATABASE) -> None:
+    """Run a statement as the administrator, and show it without passwords."""
+    print(f"{statement.strip().replace(SECRET, '…')};", flush=True)
+    server.psql("-c", statement, database=database)
 
 
 def _load_sample(server: PostgresServer, folder: Path) -> None:

@@ -22,6 +22,8 @@ source "${LIB}/program.sh"
 source "${LIB}/airflow.sh"
 # shellcheck source=lib/services.sh
 source "${LIB}/services.sh"
+# shellcheck source=lib/way_back.sh
+source "${LIB}/way_back.sh"
 
 USAGE="Usage: ./deploy.sh [--dry-run] [--no-fetch] [--with-tests] <version>
 
@@ -53,12 +55,18 @@ read_arguments() {
 # Runs at the end, however it came: a failed command, a signal, or success.
 finish() {
     local code=$?
-    trap - EXIT INT TERM HUP
-    [[ -z ${BEGUN-} || -n ${DONE-} ]] && exit "${code}"
+    trap - EXIT
+    # A second signal is no reason to stop on the way back.
+    trap '' INT TERM HUP
+    [[ -n ${BEGUN-} ]] || exit "${code}"
+    if [[ -n ${DONE-} ]]; then
+        ((code == 0)) || warn "${VERSION} is deployed; removing old releases was interrupted"
+        exit 0
+    fi
     set +e
     echo >&2
     warn "deploying ${VERSION} failed in the step: ${STEP}"
-    if go_back; then
+    if undo; then
         record failed "${BEFORE:-none}" "${VERSION}" "${STEP}"
         warn "${BEFORE:-what was here before} is in place, as before"
         exit 1
@@ -68,26 +76,27 @@ finish() {
     exit 3
 }
 
-go_back() {
+undo() {
     local well=0
     if [[ -n ${SWITCHED-} ]]; then
-        say "Going back to ${BEFORE:-no version}"
-        airflow_database "${VERSION}" "${BEFORE}" || well=1
-        point_to "${BEFORE}" || well=1
-        previous_is "${PREVIOUS_BEFORE}" || well=1
-        restart_services || well=1
-        [[ -z ${RAN_BEFORE} ]] || services_are_well || well=1
+        go_back "${VERSION}" "${BEFORE}" "${PREVIOUS_BEFORE}" && forget_the_way_back || well=1
     fi
     forget_unfinished "${VERSION}" "${BEFORE}"
     return "${well}"
+}
+
+went_back_badly() {
+    warn "it could not be taken back: docs/RUNBOOK.md#going-back-failed"
+    exit 3
 }
 
 deploy() {
     step "Checking the start"
     check_user
     take_lock
+    take_back_killed || went_back_badly
     BEFORE=$(deployed_version)
-    [[ -z ${FETCH} ]] || fetch_tags
+    [[ -z ${FETCH} ]] || fetch_tags "${VERSION}"
     tag_exists "${VERSION}"
     is_repeatable "${VERSION}"
     BEGUN=yes
@@ -96,7 +105,6 @@ deploy() {
     adopt_checkout
     BEFORE=$(deployed_version)
     PREVIOUS_BEFORE=$(previous_version)
-    RAN_BEFORE=$(if is_complete "${BEFORE}"; then echo yes; fi)
     back_up_configuration
 
     step "Installing ${VERSION} beside ${BEFORE:-nothing}"
@@ -117,6 +125,7 @@ deploy() {
 
     step "Switching from ${BEFORE:-nothing} to ${VERSION}"
     SWITCHED=$([[ -n ${DRY_RUN} ]] || echo yes)
+    remember_the_way_back "${VERSION}" "${BEFORE}" "${PREVIOUS_BEFORE}"
     airflow_database "${BEFORE}" "${VERSION}"
     point_to "${VERSION}"
     [[ ${BEFORE} == "${VERSION}" ]] || previous_is "${BEFORE}"
@@ -128,6 +137,7 @@ deploy() {
     step "Verifying"
     verify "${VERSION}"
     services_are_well
+    forget_the_way_back
     record deployed "${BEFORE:-none}" "${VERSION}" ok
     DONE=yes
 

@@ -22,6 +22,8 @@ source "${LIB}/program.sh"
 source "${LIB}/airflow.sh"
 # shellcheck source=lib/services.sh
 source "${LIB}/services.sh"
+# shellcheck source=lib/way_back.sh
+source "${LIB}/way_back.sh"
 
 USAGE="Usage: deploy/rollback.sh [--dry-run] [code [--with-configuration] [VERSION]]
        deploy/rollback.sh [--dry-run] configuration
@@ -53,28 +55,45 @@ read_arguments() {
 }
 
 roll_back_code() {
-    local target=${NAME:-$(previous_version)}
+    take_back_killed || warn "it could not be taken back: going on"
     BEFORE=$(deployed_version)
+    if [[ -n ${TAKEN_BACK-} && -z ${NAME} ]]; then
+        say "=== ${BEFORE} is in place ==="
+        return 0
+    fi
+    local target=${NAME:-$(previous_version)}
     VERSION=${target}
     [[ -n ${target} ]] || cannot_start "no version was deployed before ${BEFORE:-any}: name one of $(installed)"
-    [[ ${target} != "${BEFORE}" ]] || cannot_start "${target} is in place already"
     is_complete "${target}" || cannot_start "releases/${target} is not there or not complete; there are $(installed)"
-    if [[ -n ${WITH_CONFIGURATION} ]]; then restore_configuration; fi
-    would "check that ${target} accepts the configuration" || quietly cardwatch_of "${target}" config show ||
-        cannot_start "${target} does not accept the configuration of ${BEFORE}: with its own, add --with-configuration"
+    accept_configuration "${target}"
 
-    step "Switching from ${BEFORE} to ${target}"
-    airflow_database "${BEFORE}" "${target}"
-    point_to "${target}"
-    previous_is "${BEFORE}"
+    if [[ ${target} == "${BEFORE}" ]]; then
+        say "${target} is in place already: its services are restarted, and checked"
+    else
+        step "Switching from ${BEFORE} to ${target}"
+        airflow_database "${BEFORE}" "${target}"
+        point_to "${target}"
+    fi
     link_paths
-    record rolled-back "${BEFORE}" "${target}" ok
     step "Restarting the services"
     restart_services
+    # Not before: a rollback that was interrupted is the same rollback when it is called again.
+    [[ ${target} == "${BEFORE}" ]] || previous_is "${BEFORE}"
+    forget_the_way_back
+    record rolled-back "${BEFORE}" "${target}" ok
     step "Verifying"
     verify "${target}"
     services_are_well
     say "=== ${target} is in place ==="
+}
+
+accept_configuration() {
+    if [[ -n ${WITH_CONFIGURATION} ]]; then restore_configuration; fi
+    would "check that $1 accepts the configuration" && return 0
+    quietly cardwatch_of "$1" config show && return 0
+    [[ -z ${WITH_CONFIGURATION} ]] || undo_restoring
+    cannot_start "$1 does not accept the configuration${WITH_CONFIGURATION:+ of the last deployment}; nothing was changed." \
+        "To restore that of the last deployment, add --with-configuration; older ones are in backups/"
 }
 
 installed() { find releases -mindepth 3 -maxdepth 3 -path '*/venv/.complete' -printf '%P\n' | cut -d/ -f1 | sort | tr '\n' ' '; }

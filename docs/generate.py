@@ -16,6 +16,7 @@ from cardwatch.features.catalog import CATALOG
 from cardwatch.publish.database_declared import DECLARED, HEAD
 from cardwatch.publish.database_objects import Column
 from cardwatch.schema import Feature
+from docs import monitoring_pages
 
 ROOT = Path(__file__).parents[1]
 FEATURES = "docs/reference/features.md"
@@ -110,6 +111,7 @@ def generated_files() -> Mapping[str, Callable[[], str]]:
     """Return what makes each generated file, by its path in the repository."""
     return {
         **config.generated_files(),
+        **monitoring_pages.generated_files(),
         COMMANDS: commands_page,
         CONTRACT: contract_page,
         DATABASE: database_page,

@@ -16,7 +16,8 @@ from cardwatch.cli import main
 
 ROOT = Path(__file__).parents[1]
 CONFIGURED_BY = ("CARDWATCH_", "DB_", "SMTP_", "SLACK_", "LOG_", "OUTPUT_", "ENABLE_", "ALERT_")
-QUIET = {"LOG_LEVEL": "WARNING", "NO_COLOR": "1"}
+QUIET = {"LOG_LEVEL": "WARNING", "NO_COLOR": "1", "REPORT_ENABLED": "false"}
+"""Pages for people are made where a test is about them: they take longer than the small runs."""
 
 
 @dataclass(frozen=True)

@@ -33,4 +33,5 @@ def portfolio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def scored(portfolio: Path, tmp_path_factory: pytest.TempPathFactory) -> ScoredWeek:
     """The last week of the small portfolio, run once in a folder of its own; not to be changed."""
-    return ScoredWeek.run(tmp_path_factory.mktemp("scored"), portfolio, WEEK)
+    folder = tmp_path_factory.mktemp("scored")
+    return ScoredWeek.run(folder, portfolio, WEEK, REPORT_ENABLED="true")

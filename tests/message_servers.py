@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import monotonic
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
@@ -18,15 +19,53 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 @dataclass
 class MailServer:
-    """A mail server, and what it has taken."""
+    """A mail server, and what it has taken.
+
+    Attributes
+    ----------
+    refused : mapping of str to str
+        What it answers to some receivers.
+    answer : str
+        What it answers to a message that it has read.
+    seconds : float
+        How long it takes before it answers, to a message or, with `is_slow_to_greet`, at once.
+    envelopes : list
+        The receivers of each message.
+    """
 
     port: int = 0
     messages: list[EmailMessage] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
+    envelopes: list[list[str]] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    answer: str = "250 OK"
+    seconds: float = 0.0
+    is_slow_to_greet: bool = False
+    has_read: threading.Event = field(default_factory=threading.Event)
+
+    async def handle_EHLO(
+        self, server: Any, session: Any, envelope: Any, name: str, lines: list[str]
+    ) -> list[str]:
+        session.host_name = name
+        if self.is_slow_to_greet:
+            await asyncio.sleep(self.seconds)
+        return lines
+
+    async def handle_RCPT(
+        self, server: Any, session: Any, envelope: Any, address: str, options: Any
+    ) -> str:
+        if address in self.refused:
+            return self.refused[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        self.messages.append(message_from_bytes(envelope.content, policy=policy.default))
-        return "250 OK"
+        self.has_read.set()
+        if self.answer.startswith("250"):
+            self.messages.append(message_from_bytes(envelope.content, policy=policy.default))
+            self.envelopes.append(list(envelope.rcpt_tos))
+        await asyncio.sleep(self.seconds)
+        return self.answer
 
     def login(self, server: Any, session: Any, envelope: Any, kind: str, data: Any) -> AuthResult:
         if not isinstance(data, LoginPassword):
@@ -74,11 +113,16 @@ def mail_server(tls: ssl.SSLContext | None = None) -> Iterator[MailServer]:
 
 @dataclass
 class HttpServer:
-    """An HTTP server that answers POST as it is told, the last answer again and again."""
+    """An HTTP server that answers POST as it is told, the last answer again and again.
+
+    With 429 it asks for `patience` seconds, and answers that to whoever comes before they are over.
+    """
 
     port: int = 0
     answers: Sequence[int | None] = (200,)
+    patience: float = 1.0
     bodies: list[str] = field(default_factory=list)
+    again_at: float = 0.0
     closing: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -87,9 +131,9 @@ class HttpServer:
 
 
 @contextmanager
-def http_server(*answers: int | None) -> Iterator[HttpServer]:
+def http_server(*answers: int | None, patience: float = 1.0) -> Iterator[HttpServer]:
     """Run an HTTP server; None is an answer that never comes."""
-    told = HttpServer(answers=answers or (200,))
+    told = HttpServer(answers=answers or (200,), patience=patience)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -99,9 +143,11 @@ def http_server(*answers: int | None) -> Iterator[HttpServer]:
             if answer is None:
                 told.closing.wait(30)
                 return
+            if answer == 429 or monotonic() < told.again_at:
+                answer, told.again_at = 429, monotonic() + told.patience
             self.send_response(answer)
             if answer == 429:
-                self.send_header("Retry-After", "1")
+                self.send_header("Retry-After", f"{told.patience:g}")
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"ok")

@@ -14,6 +14,7 @@ from facts_examples import present
 from cardwatch.config import OutputConfig
 from cardwatch.engine import Engine
 from cardwatch.manifest import HistoryRecord, RunManifest, record_run
+from cardwatch.publish.base import Pages
 from cardwatch.publish.files import FileSink
 from cardwatch.publish.operations import FileOperations
 from cardwatch.schema import (
@@ -23,6 +24,7 @@ from cardwatch.schema import (
     FeatureWeight,
     Learning,
     ListedCustomer,
+    PortfolioWeek,
     QuarantineCount,
     Ranking,
     Reason,
@@ -96,8 +98,8 @@ def listed_customer(
         facts=replace(
             present(
                 "",
-                CategoryFacts("5732", -3.0, 1, 40.125, False, 61.239, 0.12),
-                CategoryFacts("5944", 1203.5, 3, 0.0, True, 300.0, 1 / 3),
+                CategoryFacts("5732", -3.0, 1, 40.125, 0.2, 0.3, False, 61.239, 0.12),
+                CategoryFacts("5944", 1203.5, 3, 0.0, 0.0, 0.0, True, 300.0, 1 / 3),
             ),
             weekly_spend=(300.0, None, 1200.5),
             weekly_count=(6, None, 4),
@@ -128,6 +130,10 @@ def week_report(
         notes=tuple(notes),
         detector="surprise",
         families=FAMILIES,
+        portfolio=(
+            PortfolioWeek(week - 1, Decimal("900.00"), 40, 9),
+            PortfolioWeek(week, Decimal("1200.50"), 44, 10),
+        ),
         learning=Learning(40, (FeatureWeight("refunds", "REFUNDS", 14, 2, 0.4),), 3, 2),
     )
 
@@ -227,12 +233,13 @@ def publish(
     quarantined: Sequence[Mapping[str, Any]] = (),
     settings: Mapping[str, Any] | None = None,
     configuration: Mapping[str, Any] | None = None,
+    pages: Pages | None = None,
 ) -> Receipt:
     """Write one whole week: who is listed at which rank, and who else has one."""
     report = week_report([listed_customer(name, rank) for name, rank in listed.items()], week)
     fill_engine(engine, {**listed, **(others or {})}, counts=counts, quarantined=quarantined)
     files = operations or QuickOperations()
-    sink = FileSink(config(folder, **(settings or {})), operations=files)
+    sink = FileSink(config(folder, **(settings or {})), pages=pages, operations=files)
     return sink.write(report, engine, manifest(report, configuration=configuration))
 
 

@@ -11,7 +11,17 @@ from typing import Annotated
 import typer
 
 import cardwatch
-from cardwatch.cli import configuration, data, database, lists, monitoring, review, runs, snooze
+from cardwatch.cli import (
+    configuration,
+    data,
+    database,
+    lists,
+    monitoring,
+    notices,
+    review,
+    runs,
+    snooze,
+)
 from cardwatch.cli.process import guarded
 
 app = typer.Typer(
@@ -46,8 +56,10 @@ for command in (
     data.weeks,
     lists.explain,
     lists.compare,
+    lists.report,
     runs.reproduce,
     database.publish,
+    notices.notify,
     monitoring.verify,
     monitoring.health,
     configuration.doctor,

@@ -1,4 +1,4 @@
-"""Commands that read and tell: explain and compare."""
+"""Commands that read and tell: explain, compare and report."""
 
 from __future__ import annotations
 
@@ -68,3 +68,29 @@ def compare(
         compare_superseded_command(loaded.config, earlier, as_json)
     else:
         compare_command(loaded.config, earlier, later, as_json)
+
+
+def report(
+    reporting_week: Annotated[
+        str | None,
+        typer.Option(
+            "--reporting-week",
+            envvar="CARDWATCH_REPORTING_WEEK",
+            help="The published week: 2025-46, 2025-W47, a date in it, or 'last'. "
+            "Without it, the newest one in the output folder.",
+        ),
+    ] = None,
+    output_dir: OutputDir = None,
+    config: ConfigFile = None,
+    output_format: Format = OutputFormat.TEXT,
+    debug: Debug = False,
+) -> None:
+    """Make the page of a published week again, from its files.
+
+    Nothing is scored. With the same settings the page has the same bytes as the run's own, as long
+    as the files of the week and of those before it are the same.
+    """
+    from cardwatch.commands.pages import report_command
+
+    loaded = load(config, None, output_dir)
+    report_command(loaded.config, reporting_week, output_format == "json")

@@ -31,6 +31,12 @@ def run(
     top: Top = None,
     dry_run: DryRun = False,
     allow_partial: AllowPartial = False,
+    no_notify: Annotated[
+        bool,
+        typer.Option(
+            "--no-notify", envvar="CARDWATCH_NO_NOTIFY", help="Tell nobody, by mail or chat."
+        ),
+    ] = False,
     output_format: Format = OutputFormat.TEXT,
     monitoring_config: MonitoringFile = None,
     debug: Debug = False,
@@ -44,6 +50,7 @@ def run(
         reporting_week,
         dry_run=dry_run,
         allow_partial=allow_partial,
+        is_told=not no_notify,
         as_json=output_format == "json",
         given={"--source": source, "--config": config, "--output-dir": output_dir},
         monitoring=monitoring_config,

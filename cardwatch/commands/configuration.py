@@ -12,7 +12,7 @@ from cardwatch.config import LoadedConfig, config_schema, describe, explain_sett
 
 def config_show_command(loaded: LoadedConfig, key: str | None, as_json: bool) -> None:
     """Show settings, their origin and meaning: all, those of a section, or one."""
-    rows = [row for row in describe(loaded) if key in (None, row.key, row.key.partition(".")[0])]
+    rows = [row for row in describe(loaded) if key is None or f"{row.key}.".startswith(f"{key}.")]
     if not rows and key is not None:
         explain_setting(key)
     if as_json:

@@ -74,7 +74,7 @@ def weeks_command(config: Config, as_json: bool) -> None:
             )
         )
         return
-    console.show_weeks(summaries, complete)
+    console.show_weeks(summaries, complete, config.reporting_week.numbering)
 
 
 def week_command(config: Config, wanted: str, as_json: bool) -> None:
@@ -110,8 +110,9 @@ def sample_command(customers: int, weeks: int, seed: int, folder: Path) -> None:
 
         written = write_sample(portfolio, folder, piece_written)
     size = sum(path.stat().st_size for path in written) / 1e6
+    made, span = console.counted(customers, "customer"), console.counted(weeks, "week")
     console.out.print(
-        f"{customers:,} customers, {weeks} weeks to {last.label} ({last.dates}), "
+        f"{made}, {span} to {last.label} ({last.dates}), "
         f"{len(written)} files, {size:.1f} MB in {folder}"
     )
     console.show_next_steps([["run", "--source", str(folder)]])

@@ -20,11 +20,11 @@ from cardwatch.monitoring.health_checks import check_health, unreadable_configur
 from cardwatch.monitoring.settings import MonitoringSettings, read_settings
 from cardwatch.monitoring.surroundings import Surroundings
 from cardwatch.monitoring.watching import Watched, after_health_check, watched
-from cardwatch.monitoring.whole_files import write_whole
 from cardwatch.publish.base import Mirror
 from cardwatch.publish.database_files import recorded_weeks
 from cardwatch.session import command_log
 from cardwatch.week import ReportingWeek
+from cardwatch.whole_files import write_whole
 from cardwatch.wiring import open_sinks
 
 BROKEN = 2
@@ -74,7 +74,7 @@ def _show(report: HealthReport) -> None:
         table.add_column(name, no_wrap=True)
     for name in ("found", "expected", "what to do"):
         table.add_column(name, overflow="fold")
-    for each in report.findings:
+    for each in report.checks:
         status = Text(each.status, console.CHECK_STYLES[each.status])
         step = f"{each.next_step} ({each.runbook})" if each.status in ("warn", "fail") else ""
         rest = map(Text, (each.measured, each.expected, step))

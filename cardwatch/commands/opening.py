@@ -20,14 +20,18 @@ from cardwatch.week import ReportingWeek
 
 
 @contextmanager
-def command_session(config: Config, title: str, choose: Choice | None = None) -> Iterator[Session]:
+def command_session(
+    config: Config, title: str, choose: Choice | None = None, run_id: str | None = None
+) -> Iterator[Session]:
     """Open a session that shows progress on a terminal and log lines elsewhere."""
     console.use_width()
     with console.progress(STEPS, title) as observer:
         quiet = observer is not None and config.logging.level != "DEBUG"
         with (
             _log_stream(quiet) as stream,
-            open_session(config, choose, observer=observer, stream=stream) as session,
+            open_session(
+                config, choose, observer=observer, stream=stream, run_id=run_id
+            ) as session,
         ):
             yield session
 

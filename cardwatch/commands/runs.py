@@ -11,15 +11,24 @@ from typing import Any
 
 from cardwatch import console
 from cardwatch.commands.monitoring import watching
+from cardwatch.commands.notices import (
+    Attempt,
+    attempt_of,
+    log_told,
+    show_told,
+    teller_of_run,
+    telling_of_failure,
+)
 from cardwatch.commands.opening import command_session, held, wanted_week
 from cardwatch.config import Config, restore_config
 from cardwatch.errors import PublishError
 from cardwatch.history import read_history
 from cardwatch.manifest import RunManifest, load_manifest
 from cardwatch.monitoring.watching import Watched
+from cardwatch.news import read_news
 from cardwatch.outdated import remedy
 from cardwatch.outputs import OutputFile
-from cardwatch.pipeline import RunResult, publish, run_week
+from cardwatch.pipeline import RunResult, notify, publish, run_week
 from cardwatch.publish.base import Sink
 from cardwatch.publish.formats import list_document
 from cardwatch.reproduction import differences, same_files
@@ -41,40 +50,54 @@ def run_command(
     allow_partial: bool,
     as_json: bool,
     given: Options,
+    is_told: bool = True,
     monitoring: Path | None = None,
 ) -> None:
     """Score a week and publish it, or say what that would do; watched, where that is turned on."""
-    with watching(config, "cardwatch run", monitoring, dry_run=dry_run) as noted:
-        _run(config, wanted, noted, dry_run, allow_partial, as_json, given)
+    name, is_told = "cardwatch run", is_told and not dry_run
+    with watching(config, name, monitoring, dry_run=dry_run) as noted:
+        attempt = attempt_of(config, name, wanted)
+        with telling_of_failure(config, attempt, noted, monitoring, is_told):
+            _run(config, wanted, noted, attempt, dry_run, allow_partial, as_json, given, is_told)
 
 
 def _run(
     config: Config,
     wanted: str | None,
     noted: Watched,
+    attempt: Attempt,
     dry_run: bool,
     allow_partial: bool,
     as_json: bool,
     given: Options,
+    is_told: bool,
 ) -> None:
     sinks = open_sinks(config)
     choose = wanted_week(config, wanted, allow_partial)
     result: RunResult | None = None
     receipts: list[Receipt] = []
+    told: tuple[str, ...] = ()
     try:
-        with command_session(config, "cardwatch run", choose) as s, held(sinks, config, dry_run):
+        with command_session(config, attempt.command, choose, attempt.run_id) as s:
             console.show_remarks(fetch_stored(config, dry_run=dry_run))
-            parts, noted.week = s.parts(), s.chosen.label
-            result = run_week(s.chosen, config, parts, partial_remark(s.chosen, s.today))
+            parts, week = s.parts(), s.chosen
+            noted.week, attempt.week, attempt.session = week.label, week, s
+            with held(sinks, config, dry_run):
+                result = run_week(week, config, parts, partial_remark(week, s.today))
+                if not dry_run:
+                    for receipt in publish(result, s.manifest(result), parts, sinks):
+                        receipts.append(receipt)
+            attempt.has_list = True
             if not dry_run:
-                for receipt in publish(result, s.manifest(result), parts, sinks):
-                    receipts.append(receipt)
+                teller = teller_of_run(config, week, is_told)
+                told = log_told(notify(lambda: read_news(config, week), parts, teller.tell))
     except PublishError:
         if result is not None and receipts:  # the files are written: show the list that is in them
             _show_run(result, receipts, dry_run, sinks, as_json)
         raise
     noted.summary = f"{console.counted(len(result.report.ranking.listed), 'customer')} listed"
     _show_run(result, receipts, dry_run, sinks, as_json)
+    show_told(told)
     if not (dry_run or as_json):
         console.show_next_steps(_next_steps(result, config, given))
 
@@ -152,6 +175,7 @@ def _recorded_config(recorded: RunManifest, source: str | None, folder: Path) ->
     settings: dict[str, Any] = json.loads(json.dumps(recorded.configuration))
     settings["output"]["directory"] = str(folder)
     settings["logging"]["file"] = None
+    settings["report"] = {"enabled": False}  # a page says when it was made
     database = settings["output"].get("database", {})
     if database.get("enabled"):  # the list was then written as JSON too
         database["enabled"], csv = False, settings["output"]["format"] == "csv"

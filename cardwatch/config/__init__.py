@@ -23,12 +23,16 @@ from cardwatch.config.reference import (
     render_config_reference,
 )
 from cardwatch.config.run_sections import (
+    ChatConfig,
+    EmailConfig,
     EngineConfig,
     LoggingConfig,
     MonitoringConfig,
     NotifyConfig,
     OutputConfig,
     OutputDatabaseConfig,
+    ReportConfig,
+    SmtpSecurity,
 )
 from cardwatch.config.view import (
     SettingRow,
@@ -41,9 +45,11 @@ from cardwatch.config.view import (
 )
 
 __all__ = [
+    "ChatConfig",
     "Config",
     "ContractConfig",
     "DataSourceConfig",
+    "EmailConfig",
     "EngineConfig",
     "FeatureConfig",
     "LoadedConfig",
@@ -56,11 +62,13 @@ __all__ = [
     "OutputDatabaseConfig",
     "PortfolioConfig",
     "RankingConfig",
+    "ReportConfig",
     "ReportingWeekConfig",
     "ReviewConfig",
     "Setting",
     "SettingRow",
     "SignalRule",
+    "SmtpSecurity",
     "config_hash",
     "config_schema",
     "describe",

@@ -8,7 +8,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-from pydantic import SecretStr
+from pydantic import JsonValue, SecretStr
 from pydantic.fields import FieldInfo
 
 from cardwatch.config.data_sections import ColumnName
@@ -37,7 +37,7 @@ class Setting:
     description: str
     unit: str
     allowed: str
-    default: object
+    default: JsonValue
     variable: str
     secret: bool
 
@@ -48,15 +48,15 @@ class Setting:
 
 
 @cache
-def settings() -> tuple[Setting, ...]:
-    """Return every setting, in the order of the file."""
-    schema = config_schema()
-    return tuple(_settings_in((), Config, schema["properties"], schema))
+def settings(root: type[Section] = Config) -> tuple[Setting, ...]:
+    """Return every setting below `root`, in the order of the file."""
+    schema = root.model_json_schema()
+    return tuple(_settings_in((), root, schema["properties"], schema))
 
 
-def section_class(*path: str) -> type[Section] | None:
+def section_class(*path: str, root: type[Section] = Config) -> type[Section] | None:
     """Return the model of a section, or of one inside another, or None for any other path."""
-    model: type[Section] | None = Config
+    model: type[Section] | None = root
     for name in path:
         model = _as_section(fields(model).get(name)) if model else None
     return model
@@ -121,7 +121,7 @@ def _setting(
         description=field.description or "",
         unit=part.get("x-unit", ""),
         allowed=_in_words(part, schema),
-        default=field.default,
+        default=part.get("default"),
         variable=part.get("x-variable", ""),
         secret=_is_secret_type(field.annotation),
     )

@@ -51,10 +51,10 @@ class LoadedConfig:
 
 
 def load_config(
-    path: Path | None = None,
+    path: Path | str | None = None,
     *,
     environ: Mapping[str, str] | None = None,
-    env_file: Path | None = None,
+    env_file: Path | str | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> Config:
     """Load the configuration of a run.
@@ -64,13 +64,13 @@ def load_config(
 
     Parameters
     ----------
-    path : pathlib.Path, optional
+    path : pathlib.Path or str, optional
         The YAML file. Without one: the file that ``CARDWATCH_CONFIG`` names, else
         ``config/config.yaml`` if there is one, else the built-in defaults, which are those of
         ``config/config.example.yaml``.
     environ : mapping of str to str, optional
         The process environment; ``os.environ`` if left out. It is never changed.
-    env_file : pathlib.Path, optional
+    env_file : pathlib.Path or str, optional
         The ``.env`` file; without one, ``.env`` in the working directory if there is one.
     overrides : mapping of str to object, optional
         Values by dotted key, such as ``{"output.directory": "lists"}``; None means not given.
@@ -90,10 +90,10 @@ def load_config(
 
 
 def read_config(
-    path: Path | None = None,
+    path: Path | str | None = None,
     *,
     environ: Mapping[str, str] | None = None,
-    env_file: Path | None = None,
+    env_file: Path | str | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> LoadedConfig:
     """Load the configuration like `load_config`, and keep where each value comes from."""
@@ -113,7 +113,7 @@ def restore_config(
     recorded: Mapping[str, Any],
     *,
     environ: Mapping[str, str] | None = None,
-    env_file: Path | None = None,
+    env_file: Path | str | None = None,
 ) -> Config:
     """Rebuild the configuration that `public_dict` showed, as a run recorded it.
 
@@ -142,10 +142,10 @@ def restore_config(
     return _validated(_without_missing({**plain, **secret}, variables), None)
 
 
-def _variables(environ: Mapping[str, str] | None, env_file: Path | None) -> Variables:
+def _variables(environ: Mapping[str, str] | None, env_file: Path | str | None) -> Variables:
     return Variables(
         process=os.environ if environ is None else environ,
-        dotenv=read_dotenv(env_file or DEFAULT_ENV_FILE, required=env_file is not None),
+        dotenv=read_dotenv(Path(env_file or DEFAULT_ENV_FILE), required=env_file is not None),
     )
 
 
@@ -156,9 +156,9 @@ def _validated(given: Mapping[Key, Given], file: ConfigFile | None) -> Config:
         raise problems.translate(error, given, file) from error
 
 
-def _configuration_file(path: Path | None, variables: Variables) -> ConfigFile | None:
+def _configuration_file(path: Path | str | None, variables: Variables) -> ConfigFile | None:
     if path is not None:
-        return read_yaml(path)
+        return read_yaml(Path(path))
     if named := variables.get(FILE_VARIABLE):
         return read_yaml(Path(named))
     try:
@@ -306,7 +306,7 @@ def _check_connection(
         first = OUTPUT_CONNECTION if needed == _OUTPUT_KEY else CONNECTION
         raise ConfigurationError(
             f"{'.'.join(needed)} is needed because {because}",
-            observed=f"{' and '.join(variables.missing_for_connection())} not set",
+            observed=f"{', '.join(variables.missing_for_connection())} not set",
             expected=f"{first}, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD",
             next_step="Set them in the environment or in .env",
         )

@@ -29,6 +29,7 @@ from cardwatch.config.run_sections import (
     MonitoringConfig,
     NotifyConfig,
     OutputConfig,
+    ReportConfig,
 )
 from cardwatch.config.section import Section, setting
 
@@ -55,6 +56,7 @@ class Config(Section):
     ranking: RankingConfig = RankingConfig()
     review: ReviewConfig = ReviewConfig()
     output: OutputConfig = OutputConfig()
+    report: ReportConfig = ReportConfig()
     logging: LoggingConfig = LoggingConfig()
     engine: EngineConfig = EngineConfig()
     monitoring: MonitoringConfig = MonitoringConfig()

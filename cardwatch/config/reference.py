@@ -12,7 +12,8 @@ import yaml
 
 from cardwatch.config.catalog import Setting, config_schema, section_class, settings
 from cardwatch.config.models import Config
-from cardwatch.config.view import as_text, public_dict
+from cardwatch.config.section import Section
+from cardwatch.config.view import as_text
 
 EXAMPLE = "config/config.example.yaml"
 REFERENCE = "docs/reference/config.md"
@@ -60,12 +61,7 @@ the command with one line and exit code 2. Passwords and connection strings are 
 
 def render_config_reference() -> str:
     """Return the reference page, ``docs/reference/config.md``."""
-    parts = [_REFERENCE_HEAD]
-    for name, group in _grouped().items():
-        title = ".".join(name)
-        parts.append(f"\n## {title}\n\n{_section_text(name)}\n" if name else "\n")
-        parts.append("\n| key | meaning | values | unit | default |\n|---|---|---|---|---|\n")
-        parts += [_row(setting) for setting in group]
+    parts = [_REFERENCE_HEAD, setting_tables(Config)]
     parts.append("\n## Environment variables\n\n| variable | setting |\n|---|---|\n")
     parts += [
         f"| `{setting.variable}` | `{setting.key}` |\n"
@@ -77,12 +73,28 @@ def render_config_reference() -> str:
 
 def render_config_example() -> str:
     """Return ``config/config.example.yaml``: every key with its meaning, unit and default."""
-    parts = [_EXAMPLE_HEAD]
-    for name, group in _grouped().items():
+    return _EXAMPLE_HEAD + example_entries(Config)
+
+
+def setting_tables(root: type[Section]) -> str:
+    """Return every setting below `root` in tables, one for each section."""
+    parts = []
+    for name, group in _grouped(root).items():
+        title = ".".join(name)
+        parts.append(f"\n## {title}\n\n{_section_text(name, root)}\n" if name else "\n")
+        parts.append("\n| key | meaning | values | unit | default |\n|---|---|---|---|---|\n")
+        parts += [_row(setting) for setting in group]
+    return "".join(parts)
+
+
+def example_entries(root: type[Section]) -> str:
+    """Return every setting below `root` as YAML with its meaning, unit and default."""
+    parts = []
+    for name, group in _grouped(root).items():
         parts.append("\n")
         if name:
             above = "  " * (len(name) - 1)
-            parts.append(f"{_comment(_section_text(name), above)}{above}{name[-1]}:\n")
+            parts.append(f"{_comment(_section_text(name, root), above)}{above}{name[-1]}:\n")
         parts += [_entry(setting, "  " * len(name)) for setting in group]
     return "".join(parts)
 
@@ -96,15 +108,15 @@ def generated_files() -> Mapping[str, Callable[[], str]]:
     }
 
 
-def _grouped() -> dict[tuple[str, ...], list[Setting]]:
+def _grouped(root: type[Section]) -> dict[tuple[str, ...], list[Setting]]:
     groups: dict[tuple[str, ...], list[Setting]] = {}
-    for setting in settings():
+    for setting in settings(root):
         groups.setdefault(setting.path[:-1], []).append(setting)
     return groups
 
 
-def _section_text(name: tuple[str, ...]) -> str:
-    section = section_class(*name)
+def _section_text(name: tuple[str, ...], root: type[Section]) -> str:
+    section = section_class(*name, root=root)
     return (section.__doc__ or "") if section else ""
 
 
@@ -158,9 +170,7 @@ def _in_comment(setting: Setting) -> str:
 
 
 def _default(setting: Setting) -> Any:
-    value: Any = public_dict(Config())
-    for part in setting.path:
-        value = value[part]
+    value = setting.default
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

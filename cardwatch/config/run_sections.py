@@ -9,9 +9,21 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from cardwatch.config.data_sections import SslMode
 from cardwatch.config.section import Section, SettingPath, setting
-from cardwatch.config.values import as_level, is_size
+from cardwatch.config.values import (
+    are_different,
+    as_level,
+    is_address_or_nothing,
+    is_link,
+    is_mail_address,
+    is_size,
+)
 
 Size = Annotated[str, AfterValidator(is_size)]
+MailAddresses = Annotated[
+    tuple[Annotated[str, AfterValidator(is_mail_address)], ...], AfterValidator(are_different)
+]
+SmtpSecurity = Literal["starttls", "ssl", "none"]
+"""How the connection to the mail server is encrypted."""
 
 
 class OutputDatabaseConfig(Section):
@@ -94,6 +106,19 @@ class OutputConfig(Section):
     database: OutputDatabaseConfig = OutputDatabaseConfig()
 
 
+class ReportConfig(Section):
+    """The pages for people: one for each week, and the index that links them."""
+
+    enabled: bool = setting(
+        True,
+        "Whether a run writes report_YYYY-WW.html and index.html.",
+        variable="REPORT_ENABLED",
+    )
+    mask_ids: bool = setting(
+        False, "Whether customer ids are shown there by their last three characters only."
+    )
+
+
 class LoggingConfig(Section):
     """What is logged, to standard error and to a file."""
 
@@ -142,8 +167,50 @@ class MonitoringConfig(Section):
     )
 
 
+class EmailConfig(Section):
+    """The mail that readers of the list get."""
+
+    enabled: bool = setting(
+        False, "Whether `cardwatch run` mails a new list to its readers, and tells when it failed."
+    )
+    to: MailAddresses = setting((), "Who gets the list.", unit="mail addresses")
+    sender: Annotated[str, AfterValidator(is_address_or_nothing)] = setting(
+        "", "The address it comes from; empty is SMTP_USER.", unit="mail address"
+    )
+    on_failure: bool = setting(
+        True,
+        "Whether a short mail tells that a run failed. Who gets the alert about it gets no second"
+        " mail.",
+    )
+    failure_to: MailAddresses = setting(
+        (), "Who is told that a run failed; empty is notify.email.to.", unit="mail addresses"
+    )
+    attach: Literal["none", "csv"] = setting(
+        "none", "Whether the list is attached as CSV; with notify.mask_ids its ids are masked."
+    )
+    details: int = setting(
+        5,
+        "How many customers are told with a chart and all their reasons; the others have a line.",
+        unit="customers",
+        ge=0,
+        le=20,
+    )
+    charts: bool = setting(True, "Whether they have a chart of their weeks, as a picture inside.")
+
+
+class ChatConfig(Section):
+    """The short message to the chat channel of SLACK_WEBHOOK_URL."""
+
+    enabled: bool = setting(
+        False, "Whether `cardwatch run` tells the chat of a new list, and when it failed."
+    )
+    on_failure: bool = setting(
+        True, "Whether it tells when a run failed; not where alerts go to the chat anyway."
+    )
+
+
 class NotifyConfig(Section):
-    """The mail server and the chat channel that carry messages."""
+    """The mail server and the chat channel, and what readers of the list are told there."""
 
     smtp_server: str = setting(
         "", "The mail server; empty sends no mail.", unit="host name", variable="SMTP_SERVER"
@@ -157,6 +224,39 @@ class NotifyConfig(Section):
     smtp_password: SecretStr | None = setting(
         None, "That account's password. Never shown.", variable="SMTP_PASSWORD"
     )
+    smtp_security: SmtpSecurity = setting(
+        "starttls",
+        "How the connection to the mail server is encrypted; none sends everything in the clear,"
+        " the password too.",
+    )
     slack_webhook_url: SecretStr | None = setting(
         None, "The Slack webhook. Never shown.", unit="URL", variable="SLACK_WEBHOOK_URL"
     )
+    mask_ids: bool = setting(
+        True,
+        "Whether mail and chat show only the end of a customer's id; the rank on the list tells who"
+        " it is.",
+    )
+    link: Annotated[str, AfterValidator(is_link)] = setting(
+        "",
+        "Where readers find the list or the report, as a link in mail and chat; {label} stands for"
+        " the week's label.",
+        unit="URL",
+    )
+    attempts: int = setting(
+        3, "How often sending is tried where it may pass by itself.", unit="attempts", ge=1, le=10
+    )
+    timeout_seconds: float = setting(
+        30.0,
+        "How long sending may take in all, after which the run ends.",
+        unit="seconds",
+        gt=0,
+        le=600,
+    )
+    email: EmailConfig = EmailConfig()
+    chat: ChatConfig = ChatConfig()
+
+    @property
+    def has_readers(self) -> bool:
+        """Whether anybody is told of a new list."""
+        return self.email.enabled or self.chat.enabled

@@ -15,6 +15,11 @@ _TABLE = re.compile(rf"(?:{_TABLE_PART.pattern})(?:\.(?:{_TABLE_PART.pattern}))?
 _READING = re.compile(
     r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*(?:(?:SELECT|WITH|VALUES|TABLE)\b|\()", re.I | re.S
 )
+_MAIL_ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
+    r"@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+)
+_LINK = re.compile(r"https?://[!-~]+")
 _CREDENTIALS = re.compile(r"(?<=://)\S*@")
 
 
@@ -60,6 +65,42 @@ def is_path(value: object) -> object:
     if re.search(r"://[^/\s]*:[^\s]*@", text):
         raise expected("a path; a database URL belongs in data_source.connection_string")
     return value
+
+
+def is_mail_address(text: str) -> str:
+    """Accept one mail address, and nothing else that a header could hold.
+
+    References
+    ----------
+    The WHATWG's HTML standard, "valid e-mail address": RFC 5322 without comments and quoted parts.
+
+    Examples
+    --------
+    >>> is_mail_address("risk.team@bank.example")
+    'risk.team@bank.example'
+    """
+    if len(text) > 254 or not _MAIL_ADDRESS.fullmatch(text):
+        raise expected("a mail address such as risk.team@bank.example")
+    return text
+
+
+def is_address_or_nothing(text: str) -> str:
+    """Accept one mail address, or nothing."""
+    return is_mail_address(text) if text else text
+
+
+def are_different(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a mail address that is named twice, whatever its letters' case."""
+    if len({each.lower() for each in addresses}) < len(addresses):
+        raise expected("every mail address once")
+    return addresses
+
+
+def is_link(text: str) -> str:
+    """Accept a web address without credentials, or nothing."""
+    if text and (not _LINK.fullmatch(text) or _CREDENTIALS.search(text)):
+        raise expected("a web address such as https://files.bank.example/anomalies_{label}.csv")
+    return text
 
 
 def is_distinct(columns: Mapping[str, str]) -> Mapping[str, str]:

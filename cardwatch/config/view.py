@@ -40,7 +40,7 @@ WITHOUT_EFFECT_ON_RESULTS = frozenset(
     }
 )
 SECTIONS_WITHOUT_EFFECT_ON_RESULTS = frozenset(
-    {"output", "logging", "engine", "monitoring", "notify"}
+    {"output", "report", "logging", "engine", "monitoring", "notify"}
 )
 
 

@@ -24,17 +24,8 @@ _LONG_DIGITS = "(^|[^0-9])[0-9]{13,19}($|[^0-9])"
 _IN_GROUPS = f"[0-9][{SEPARATORS}][0-9]"
 
 
-def refuse_card_numbers(
-    engine: Engine,
-    delivery: Delivery,
-    columns: Columns,
-    weeks: Sequence[ReportingWeek],
-    rules: ContractConfig,
-) -> None:
-    """Stop if a text column of the delivered weeks holds what looks like card numbers.
-
-    Reads the ids from ``delivered_customer``; the other columns only where that table says that a
-    text might hold a number.
+def refuse_card_ids(engine: Engine, delivery: Delivery, rules: ContractConfig) -> None:
+    """Stop if customer ids, those of ``delivered_customer``, look like card numbers.
 
     Raises
     ------
@@ -43,12 +34,39 @@ def refuse_card_numbers(
     """
     ids = "SELECT customer_id AS value FROM delivered_customer WHERE customer_id IS NOT NULL"
     _refuse(engine, delivery, "customer_id", ids, tokens=rules.ids_are_tokens)
-    if not engine.scalar("SELECT coalesce(bool_or(text_suspect), false) FROM delivered_customer"):
+
+
+def refuse_card_texts(
+    engine: Engine,
+    delivery: Delivery,
+    columns: Columns,
+    weeks: Sequence[ReportingWeek],
+    *,
+    some_refused: bool,
+) -> None:
+    """Stop if another text column of the delivered weeks holds what looks like card numbers.
+
+    Reads the columns only where a text might hold a number. In those whose values a rule judges,
+    that needs a row that was set aside: `some_refused`.
+
+    Raises
+    ------
+    ContractError
+        As `refuse_card_ids`.
+    """
+    if not _has_suspects(engine, some_refused=some_refused):
         return
     select = delivery.select(weeks)
     for name, text in columns.texts.items():
         values = f"SELECT DISTINCT {text} AS value FROM ({select}) AS d WHERE {text} IS NOT NULL"
         _refuse(engine, delivery, name, values, tokens=False)
+
+
+def _has_suspects(engine: Engine, *, some_refused: bool) -> bool:
+    if engine.scalar("SELECT bool_or(text_suspect) FROM delivered_customer"):
+        return True
+    refused = "SELECT bool_or(refused_text_suspect) FROM delivered_row WHERE problem IS NOT NULL"
+    return some_refused and bool(engine.scalar(refused))
 
 
 def _refuse(engine: Engine, delivery: Delivery, column: str, values: str, *, tokens: bool) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from cardwatch.cache import RollupCache
 from cardwatch.config import ContractConfig
-from cardwatch.contract.card_scan import refuse_card_numbers
+from cardwatch.contract.card_scan import refuse_card_ids, refuse_card_texts
 from cardwatch.contract.delivered import (
     describe,
     labels,
@@ -18,7 +19,7 @@ from cardwatch.contract.delivered import (
 )
 from cardwatch.contract.fingerprint import week_fingerprints
 from cardwatch.contract.recall import Recalled, recall, remember, source_keys
-from cardwatch.contract.rules import ReasonCode
+from cardwatch.contract.rules import Action, ReasonCode
 from cardwatch.contract.setting_aside import (
     drop_unit_errors,
     fold_repeats,
@@ -109,7 +110,7 @@ def check_contract(
         reference_weeks=delivery.reference_weeks,
         weeks_present=_present(delivery, tally),
         coverage=tally.coverage,
-        findings=(*tally.findings, *(_overall(refusal.code, tally) for refusal in unfit)),
+        findings=(*tally.findings, *(_warned(refusal.code, tally) for refusal in unfit)),
         warnings=(
             *(refusal.sentence for refusal in unfit),
             *_missing_weeks(delivery, tally),
@@ -129,7 +130,7 @@ def _read(
     currency: str,
     cache: RollupCache | None,
 ) -> Recalled:
-    """Roll up what the source reads, once it is known to hold no card numbers."""
+    """Roll up what the source reads, and stop where it holds card numbers."""
     try:
         columns = describe(engine, delivery)
         own = settle_currency(engine, delivery, columns, currency)
@@ -138,9 +139,10 @@ def _read(
     finally:
         delivery.release()
     take_census(engine)
+    refuse_card_ids(engine, delivery, rules)
+    some_refused = roll_up(engine, delivery)
     weeks = [w for i, w in enumerate(Window.of(delivery).weeks) if i not in recalled.paths]
-    refuse_card_numbers(engine, delivery, columns, weeks, rules)
-    roll_up(engine, delivery)
+    refuse_card_texts(engine, delivery, columns, weeks, some_refused=some_refused)
     return recalled
 
 
@@ -159,10 +161,11 @@ def _missing_weeks(delivery: Delivery, tally: Tally) -> tuple[str, ...]:
     )
 
 
-def _overall(code: ReasonCode, tally: Tally) -> QuarantineCount:
+def _warned(code: ReasonCode, tally: Tally) -> QuarantineCount:
+    """Return what would have stopped the run, and by configuration only warns."""
     rows = (
         tally.coverage.rows_quarantined
         if code is ReasonCode.TOO_MUCH_QUARANTINED
         else tally.rows_in_week
     )
-    return finding(code, rows, tally.coverage.customers_in)
+    return replace(finding(code, rows, 0), action=str(Action.WARN))

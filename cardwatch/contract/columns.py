@@ -7,7 +7,8 @@ parsed exactly, binary fractions are rounded half away from zero to whole cents.
     transaction_count INTEGER, ticket_disagrees BOOLEAN     what is accepted
     problem VARCHAR                                         the first rule broken, or NULL
     has_seconds BOOLEAN, moment, extra_hash UBIGINT         what makes transactions the same
-    text_suspect BOOLEAN                                    a text might hold a card number
+    text_suspect, refused_text_suspect BOOLEAN              a text might hold a card number: one
+        that no rule forbids it, or one in which it always breaks a rule
     week_value, mcc_given, amount_given, count_given, detail, source     as delivered
 """
 
@@ -165,7 +166,8 @@ def view_sql(
         "has_seconds": _has_seconds(columns["transaction_time"]),
         "moment": columns["transaction_time"].sql,
         "extra_hash": f"hash({', '.join(c.sql for c in columns.extra)})" if columns.extra else "0",
-        "text_suspect": _text_suspect(columns),
+        "text_suspect": _suspects(columns, judged=False),
+        "refused_text_suspect": _suspects(columns, judged=True),
         "week_value": columns["week_value"].text,
         "mcc_given": columns["mcc"].sql,
         "amount_given": amount.sql,
@@ -304,12 +306,13 @@ def _detail(columns: Columns) -> str:
     return f"CASE {' '.join(cases)} ELSE '' END"
 
 
-def _text_suspect(columns: Columns) -> str:
-    judged = [_suspect(text) for name, text in columns.texts.items() if name in _JUDGED_COLUMNS]
-    free = [_suspect(text) for name, text in columns.texts.items() if name not in _JUDGED_COLUMNS]
-    if judged:
-        free.append(f"CASE WHEN d.problem IS NOT NULL THEN {' OR '.join(judged)} ELSE false END")
-    return " OR ".join(free) or "false"
+def _suspects(columns: Columns, *, judged: bool) -> str:
+    texts = [
+        _suspect(text)
+        for name, text in columns.texts.items()
+        if (name in _JUDGED_COLUMNS) is judged
+    ]
+    return " OR ".join(texts) or "false"
 
 
 def _suspect(text: str) -> str:

@@ -62,10 +62,11 @@ def reading(delivery: Delivery) -> Iterator[None]:
         # Not chained: the engine quotes the row, which must not reach a traceback or a log.
         line = re.search(r"[Ll]ine:? (\d+)", str(error))
         place = f" at line {line[1]}" if line else ""
+        kind = type(error).__name__.removesuffix("Error").removesuffix("Exception")
         raise SourceError(
             "The delivered rows could not be read to the end",
             where=delivery.origin,
-            observed=f"a {type(error).__name__}{place}",
+            observed=f"a failed read{place}" + (f" ({kind})" if kind else ""),
             next_step="Look whether the data is whole and of the format that data_source names",
         ) from None
 
@@ -118,25 +119,36 @@ def present_rows(
 
 
 def take_census(engine: Engine) -> None:
-    """Count rows per delivered customer id and number the customers with a usable row."""
+    """Count rows per delivered customer id and number the customers."""
     engine.run_file(PACKAGE, "census")
 
 
-def roll_up(engine: Engine, delivery: Delivery) -> None:
-    """Make ``rolled_up`` from the usable rows and ``set_aside`` from the others.
+def roll_up(engine: Engine, delivery: Delivery) -> bool:
+    """Make ``rolled_up`` from the usable rows and ``set_aside`` from the others; tell of any.
 
     The usable ones are seen through the view ``usable_row`` from here on.
     """
-    faulty = engine.scalar("SELECT coalesce(sum(faulty_rows), 0) FROM delivered_customer")
-    # Rows that are known to be sound are not judged again.
-    usable = "WHERE problem IS NULL" if faulty else ""
-    engine.execute(
-        f"CREATE OR REPLACE TEMP VIEW usable_row AS SELECT * FROM delivered_row {usable}"
-    )
+    _show_usable(engine, "WHERE problem IS NULL")
     engine.run_file(PACKAGE, f"roll_up_{delivery.shape}")
     engine.run_file(PACKAGE, "set_aside_cached")
-    if faulty:
-        engine.run_file(PACKAGE, "set_aside_rows", scored=Window.of(delivery).scored)
+    if not _some_are_missing(engine, delivery):
+        _show_usable(engine)  # rows that are known to be sound are not judged again
+        return False
+    engine.run_file(PACKAGE, "set_aside_rows", scored=Window.of(delivery).scored)
+    return True
+
+
+def _show_usable(engine: Engine, condition: str = "") -> None:
+    engine.execute(
+        f"CREATE OR REPLACE TEMP VIEW usable_row AS SELECT * FROM delivered_row {condition}"
+    )
+
+
+def _some_are_missing(engine: Engine, delivery: Delivery) -> bool:
+    """Tell whether fewer rows were rolled up than could have been."""
+    counted = "count(*)" if delivery.shape == "weekly" else "sum(transaction_count + folded)"
+    delivered = engine.scalar("SELECT sum(unjudged_rows) FROM delivered_customer")
+    return bool(delivered != engine.scalar(f"SELECT {counted} FROM rolled_up"))
 
 
 def labels(weeks: Sequence[ReportingWeek]) -> str:

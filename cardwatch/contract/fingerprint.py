@@ -9,7 +9,7 @@ when it was scored can be compared with its digest when it is a reference week.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from cardwatch.contract.window import Window
 from cardwatch.engine import Engine
+from cardwatch.parallel import mapped
 
 _ROW = np.dtype(
     [("is_new_customer", "?"), ("mcc", "<i2"), ("spend_cents", "<i8"), ("count", "<i4")]
@@ -84,8 +85,8 @@ def week_fingerprints(engine: Engine, window: Window) -> Fingerprints:
     """
     digests = {index: WeekDigest() for index in range(len(window.weeks))}
     ids = _column(engine.arrow("SELECT customer_id FROM customer ORDER BY customer_key"), 0)
-    for batch in engine.batches(_USABLE):
-        for week, keys, rows in _split(batch):
+    for parts in mapped(_split, engine.batches(_USABLE), engine.threads):
+        for week, keys, rows in parts:
             digests[week].add_rows(keys, rows, ids)
     fields = ", ".join(f"coalesce({name}, chr(30))" for name in _FIELDS)
     lines = _SET_ASIDE.format(fields=fields, columns=", ".join(_FIELDS), no_week=_NO_WEEK)
@@ -101,14 +102,15 @@ def week_fingerprints(engine: Engine, window: Window) -> Fingerprints:
     )
 
 
-def _split(batch: pa.RecordBatch) -> Iterator[tuple[int, npt.NDArray[np.int32], np.ndarray]]:
-    """Yield week index, customer keys and rows of each week in a batch, in the batch's order."""
+def _split(batch: pa.RecordBatch) -> list[tuple[int, npt.NDArray[np.int32], np.ndarray]]:
+    """Return week index, customer keys and rows of each week in a batch, in the batch's order."""
     keys, weeks, mcc, cents, count = (column.to_numpy() for column in batch.columns)
-    for week in np.flatnonzero(np.bincount(weeks)):
-        chosen = np.flatnonzero(weeks == week)
-        rows = np.zeros(len(chosen), dtype=_ROW)
-        rows["mcc"], rows["spend_cents"], rows["count"] = mcc[chosen], cents[chosen], count[chosen]
-        yield int(week), keys[chosen], rows
+    order = np.argsort(weeks, kind="stable")
+    rows = np.zeros(len(order), dtype=_ROW)
+    rows["mcc"], rows["spend_cents"], rows["count"] = mcc[order], cents[order], count[order]
+    ends = np.cumsum(np.bincount(weeks))
+    parts = zip(np.split(keys[order], ends[:-1]), np.split(rows, ends[:-1]), strict=True)
+    return [(week, keys, rows) for week, (keys, rows) in enumerate(parts) if len(keys)]
 
 
 def _text_bytes(texts: pa.Array) -> tuple[npt.NDArray[np.int32], memoryview]:

@@ -78,11 +78,14 @@ def refuse_unusable(found: Sequence[Refusal], delivery: Delivery, rules: Contrac
     """
     if found and rules.on_unusable == "stop":
         first = found[0]
+        if first.code is ReasonCode.EMPTY_WEEK:  # the volume of an empty week says nothing more
+            found = [each for each in found if each.code is not ReasonCode.VOLUME_OUTSIDE_RANGE]
+        wanted = found[:1] if first.code is ReasonCode.EMPTY_WEEK else found
         raise ContractError(
             f"{first.code.name}: {first.code.value.rstrip('.')}",
             where=f"week {delivery.week.label} of {delivery.origin}",
             observed="; ".join(refusal.observed for refusal in found),
-            expected="; ".join(refusal.expected for refusal in found),
+            expected="; ".join(refusal.expected for refusal in wanted),
             next_step=first.next_step,
         )
 

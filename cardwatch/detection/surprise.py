@@ -28,6 +28,7 @@ from cardwatch.detection.tails import (
 )
 from cardwatch.engine import Engine
 from cardwatch.errors import ModelError
+from cardwatch.parallel import mapped
 from cardwatch.robust import Floats
 from cardwatch.sampling import sample_condition
 from cardwatch.schema import Attribution, Feature, FeatureTable, Scored
@@ -35,6 +36,8 @@ from cardwatch.schema import Attribution, Feature, FeatureTable, Scored
 HALF_SCORE = 10.0
 """The surprise_total that scores one half: anomaly_score = S / (S + 10)."""
 SCORE_DECIMALS = 9
+BLOCK_ROWS = 32_768
+"""Customers scored at once by each thread."""
 _VERSION = 3
 
 
@@ -110,8 +113,12 @@ class SurpriseDetector:
         laws, weights = _learned(artefact, table.columns)
         families = tuple(dict.fromkeys(self._features[name].family for name in table.columns))
         create_score_table(engine, families)
-        for batch in engine.batches("SELECT * FROM feature ORDER BY customer_key"):
-            engine.append("score", self._score(batch, laws, weights, families))
+        batches = engine.batches("SELECT * FROM feature", BLOCK_ROWS)  # each row for itself
+        scores = mapped(
+            lambda batch: self._score(batch, laws, weights, families), batches, engine.threads
+        )
+        for rows in scores:
+            engine.append("score", rows)
         return Scored(self.name, families, artefact.document())
 
     def attribute(

@@ -148,7 +148,7 @@ def load_block(engine: Engine, weeks: int, where: str, **parameters: object) -> 
         first_week=_ints(activity, "first_week"),
         cells=_cells(cells, keys),
         profile=Profile(
-            row=np.searchsorted(keys, _ints(profile, "customer_key")),
+            row=positions(keys, _ints(profile, "customer_key")),
             mcc=_ints(profile, "mcc"),
             paid=_floats(profile, "history_paid_cents") * CENTS,
             count=_floats(profile, "history_count"),
@@ -157,9 +157,25 @@ def load_block(engine: Engine, weeks: int, where: str, **parameters: object) -> 
     )
 
 
+def positions(keys: Ints, wanted: Ints) -> Ints:
+    """Return where each of `wanted` stands in `keys` (ascending), which holds all of them.
+
+    A table of positions, as keys lie close together: many times faster than a search.
+
+    Examples
+    --------
+    >>> positions(np.array([4, 5, 9]), np.array([9, 4, 4])).tolist()
+    [2, 0, 0]
+    """
+    if not len(wanted):
+        return wanted
+    place = np.empty(keys[-1] - keys[0] + 1, dtype=np.int64)
+    place[keys - keys[0]] = np.arange(len(keys))
+    return np.asarray(place[wanted - keys[0]])
+
+
 def _spread_weeks(by_week: pa.Table, keys: Ints, weeks: int) -> dict[str, Floats]:
-    row = np.searchsorted(keys, _ints(by_week, "customer_key"))
-    column = _ints(by_week, "week_index")
+    place = positions(keys, _ints(by_week, "customer_key")) * weeks + _ints(by_week, "week_index")
     weight = np.maximum(_floats(by_week, "ticket_weight"), 1.0)
     values = {
         "spend": _floats(by_week, "spend_cents") * CENTS,
@@ -171,13 +187,14 @@ def _spread_weeks(by_week: pa.Table, keys: Ints, weeks: int) -> dict[str, Floats
     }
     wide = {}
     for name, value in values.items():
-        wide[name] = np.full((len(keys), weeks), np.nan)
-        wide[name][row, column] = value
+        flat = np.full(len(keys) * weeks, np.nan)
+        flat[place] = value
+        wide[name] = flat.reshape(len(keys), weeks)
     return wide
 
 
 def _cells(table: pa.Table, keys: Ints) -> Cells:
-    row = np.searchsorted(keys, _ints(table, "customer_key"))
+    row = positions(keys, _ints(table, "customer_key"))
     starts = np.flatnonzero(np.diff(row, prepend=-1))
     return Cells(
         row=row,

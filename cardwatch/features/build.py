@@ -7,13 +7,13 @@ blocks of customers. The scored week is never part of its own baseline.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from cardwatch.config import FeatureConfig
-from cardwatch.engine import BATCH_ROWS, Engine
+from cardwatch.engine import Engine
 from cardwatch.errors import ModelError
 from cardwatch.features.block import Block, Ints, load_block
 from cardwatch.features.catalog import CATALOG, HISTORY_FAMILIES, NEWCOMER_FEATURES
@@ -34,6 +34,7 @@ from cardwatch.features.portfolio import (
     Window,
     fit_own,
 )
+from cardwatch.parallel import mapped
 from cardwatch.robust import Floats
 from cardwatch.sampling import sample_condition
 from cardwatch.schema import Checked, FeatureTable
@@ -44,6 +45,8 @@ HEAVY_SHARE = 0.4
 CATEGORY_USERS_NEEDED = 30
 TICKET_WEEKS = 6
 FEW_CUSTOMERS = 1_000
+BLOCK_ROWS = 32_768
+"""Customers computed at once by each thread."""
 IN_SAMPLE = "customer_key IN (SELECT customer_key FROM fit_customer)"
 PACKAGE = "cardwatch.features"
 
@@ -53,7 +56,7 @@ def build_features(
     config: FeatureConfig,
     engine: Engine,
     seed: int,
-    block_rows: int = BATCH_ROWS,
+    block_rows: int = BLOCK_ROWS,
 ) -> tuple[FeatureTable, Portfolio]:
     """Make the engine's table ``feature`` from ``customer`` and ``cell``.
 
@@ -62,7 +65,7 @@ def build_features(
     seed : int
         Start of the k-means that finds the peer groups.
     block_rows : int
-        Customers computed at once; bounds memory and changes no result.
+        Customers computed at once by each thread; bounds memory and changes no result.
 
     Returns
     -------
@@ -201,17 +204,23 @@ def _columns(window: Window) -> tuple[str, ...]:
 def _write(engine: Engine, portfolio: Portfolio, columns: tuple[str, ...], block_rows: int) -> None:
     kinds = {"customer_key": "INTEGER", "has_rows": "BOOLEAN", "history_weeks": "TINYINT"}
     engine.create("feature", kinds | dict.fromkeys(columns, "DOUBLE"))
+    blocks = _blocks(engine, portfolio.window.scored + 1, block_rows)
+    for rows in mapped(lambda block: _as_arrow(block, portfolio, columns), blocks, engine.threads):
+        engine.append("feature", rows)
+
+
+def _blocks(engine: Engine, weeks: int, block_rows: int) -> Iterator[Block]:
     last = engine.scalar("SELECT max(customer_key) FROM customer_activity")
     for low in range(0, last + 1, block_rows):
         block = load_block(
             engine,
-            portfolio.window.scored + 1,
+            weeks,
             "customer_key >= $low AND customer_key < $high",
             low=low,
             high=low + block_rows,
         )
         if block.rows:
-            engine.append("feature", _as_arrow(block, portfolio, columns))
+            yield block
 
 
 def _as_arrow(block: Block, portfolio: Portfolio, columns: tuple[str, ...]) -> pa.Table:
@@ -242,5 +251,5 @@ def _notes(window: Window, present: int) -> tuple[str, ...]:
         )
     if present < FEW_CUSTOMERS:
         who = "1 customer has" if present == 1 else f"{present} customers have"
-        notes.append(f"{who} transactions this week; tails are estimated from few of them")
+        notes.append(f"Only {who} transactions this week; with so few, scores are rough")
     return tuple(notes)

@@ -63,8 +63,7 @@ def _growth() -> Iterator[Feature]:
         "z",
         "upper",
         "GROWTH_SPEND_AND_COUNT",
-        "Spend and number of purchases, taken together, are up: {spend} in {transactions}, "
-        "usually {usual_spend} in {usual_count}",
+        "{spend_and_count_grew}: {spend} in {transactions}, usually {usual_spend} in {usual_count}",
         ("spend", "usual_spend", "own median"),
         "(z spend + z count)/√2, each clipped to [-2, 5]",
     )
@@ -74,8 +73,8 @@ def _growth() -> Iterator[Feature]:
         "z",
         "upper",
         "GROWTH_COUNT_AND_TICKET",
-        "Number and size of purchases, taken together, are up: {count} of {ticket} on "
-        "average, usually {usual_count} of {usual_ticket}",
+        "{count_and_ticket_grew}: {count} of {ticket} on average, usually {usual_count} of "
+        "{usual_ticket}",
         ("ticket", "usual_ticket", "own median"),
         "(z count + z ticket)/√2, clipped; z ticket is the own z of the week's mean ticket, "
         "measured per category and weighted by √min(count, 9)",
@@ -86,8 +85,7 @@ def _growth() -> Iterator[Feature]:
         "z",
         "upper",
         "GROWTH_IN_USUAL_CATEGORIES",
-        "Activity in the usual places is up: {spend} in {transactions}, usually {usual_spend} in "
-        "{usual_count}",
+        "{usual_places_grew}: {spend} in {transactions}, usually {usual_spend} in {usual_count}",
         ("spend", "usual_spend", "own median"),
         "(z spend + z count + z ticket)/√3, clipped, × (1 - share of spend in new categories)",
     )
@@ -97,7 +95,8 @@ def _growth() -> Iterator[Feature]:
         "z",
         "upper",
         "GROWTH_OVER_FOUR_WEEKS",
-        "Activity over the last four weeks is up: {spend_four_weeks}, usually {usual_four_weeks}",
+        "{four_weeks_grew} over the last four weeks: {spend_four_weeks}, usually "
+        "{usual_four_weeks}",
         ("spend_four_weeks", "usual_four_weeks", "own median"),
         "(z spend + z count + z ticket)/√3, clipped, summed over the last four weeks, /2",
     )
@@ -169,7 +168,7 @@ def _novelty() -> Iterator[Feature]:
         "share",
         "upper",
         "NEW_CATEGORIES_SHARE",
-        "{new_share} of the week's spend is in merchant categories not used in the weeks before: "
+        "{new_share} of the week's {turnover} is in {new_places} not used in the weeks before: "
         "{new_categories}",
         ("new_share", "", "own history"),
         "share of absolute spend in categories without a transaction in the reference weeks",
@@ -180,7 +179,7 @@ def _novelty() -> Iterator[Feature]:
         "log ratio",
         "upper",
         "NEW_CATEGORIES_AMOUNT",
-        "Spent {new_amount} in merchant categories not used in the weeks before: {new_categories}",
+        "Spent {new_amount} in {new_places} not used in the weeks before: {new_categories}",
         ("new_amount", "", "own history"),
         "log1p(spend in such categories / level)",
     )
@@ -190,9 +189,9 @@ def _novelty() -> Iterator[Feature]:
         "nats",
         "upper",
         "SPEND_MIX",
-        "Spends in other places than usual, most of all at {driver}: {driver_amount}, "
-        "{driver_beside_usual}",
-        ("driver_amount", "driver_usual", "own mean"),
+        "Spent in other places than {spend_elsewhere}: {driver_share} of the week's {turnover} at "
+        "{driver}{driver_usually_spent}",
+        ("driver_share", "driver_usual_share", "own history"),
         "Kullback–Leibler divergence of the week's spend shares from the customer's smoothed "
         "profile (own counts + 8 × (.8 peer group + .2 portfolio))",
     )
@@ -202,8 +201,9 @@ def _novelty() -> Iterator[Feature]:
         "nats",
         "upper",
         "TRANSACTION_MIX",
-        "Makes purchases in other places than usual: {driver_count} of {transactions} at {driver}",
-        ("driver_count", "", "own history"),
+        "Shopped in other places than {count_elsewhere}: {driver_count} of {transactions} at "
+        "{driver}{driver_usually_done}",
+        ("driver_count_share", "driver_usual_count_share", "own history"),
         "the same divergence for shares of transactions, × n/√(n + 10)",
     )
     yield Feature(
@@ -212,7 +212,7 @@ def _novelty() -> Iterator[Feature]:
         "nats × log ratio",
         "upper",
         "UNUSUAL_CATEGORY",
-        "{spent} {driver_amount} at {driver}, unusual for this customer",
+        "{spent} {driver_amount} at {driver}, unusual for {driver_unusual_for}",
         ("driver_amount", "driver_usual", "own mean"),
         f"log1p(spend / level) × -ln(profile share of the category), {_CELL}",
     )
@@ -232,8 +232,8 @@ def _novelty() -> Iterator[Feature]:
         "nats × z",
         "upper",
         "DEAR_NEW_CATEGORIES",
-        "Spent {new_amount} in merchant categories not used in the weeks before, dearly for such "
-        "places: {new_categories}",
+        "Spent {new_amount} in {new_places} not used in the weeks before{new_purchases}: "
+        "{new_categories}",
         ("new_amount", "", "own history"),
         "sum over categories without a transaction in the reference weeks, for customers with "
         "three active ones, of -ln(share of customers who use the category) × (1 + robust z of the "
@@ -261,7 +261,8 @@ def _ticket() -> Iterator[Feature]:
         "z",
         "upper",
         "LARGE_TICKET",
-        "{paid} {driver_ticket} a purchase at {driver}, {driver_ratio} × the usual {driver_norm}",
+        "{paid} {driver_ticket} a {driver_deal} at {driver}, {driver_ratio} × the usual "
+        "{driver_norm}",
         ("driver_ticket", "driver_norm", "category norm"),
         "robust z of ln(spend per transaction) against the category's norm, own tilt removed, "
         f"{_CELL}",
@@ -295,8 +296,7 @@ def _ticket() -> Iterator[Feature]:
         "z",
         "upper",
         "TICKET_LEVEL",
-        "Purchases are larger than usual, most of all at {driver}: {driver_ticket} each instead "
-        "of {driver_norm}",
+        "{driver_grew} {driver}: {driver_ticket} each instead of {driver_norm}",
         ("driver_ticket", "driver_norm", "category norm"),
         f"{_OWN_TICKET}, × min(count, 9)^¼, clipped to [-3, 5], summed over categories, "
         "/√(number of categories)",

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import betainc
 
 from cardwatch.engine import Engine
-from cardwatch.features.block import Block, Ints
+from cardwatch.features.block import Block, Ints, positions
 from cardwatch.features.tickets import own_spread
 from cardwatch.robust import Floats
 
@@ -47,7 +47,7 @@ class Categories:
 
     def index(self, mcc: Ints) -> Ints:
         """Return the position of each MCC; every MCC of the window has one."""
-        return np.asarray(np.searchsorted(self.mccs, mcc))
+        return positions(self.mccs, mcc)
 
 
 def read_categories(
@@ -63,7 +63,7 @@ def read_categories(
     known = engine.scalar("SELECT count(*) FROM customer_activity WHERE active_weeks > 0")
     total = np.asarray(norm["history_count"].to_numpy(), dtype=np.float64) + 0.5
     shares = np.full((groups, len(mccs)), 0.5)
-    column = np.searchsorted(mccs, sample.profile.mcc)
+    column = positions(mccs, sample.profile.mcc)
     np.add.at(shares, (group[sample.profile.row], column), sample.profile.count)
     new, heavy = _newcomers(engine, mccs, newcomer_weeks)
     log_ticket = np.asarray(norm["log_ticket"].to_numpy(), dtype=np.float64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cardwatch.engine import Engine
-from cardwatch.features.block import Block, Bools, Ints, load_block
+from cardwatch.features.block import CENTS, Block, Bools, Ints, load_block
 from cardwatch.features.build import block_features
 from cardwatch.features.cell_terms import (
     CELL_FEATURES,
@@ -114,6 +114,8 @@ def _categories(i: int, sheet: _Sheet) -> tuple[CategoryFacts, ...]:
     block, view, norms = sheet.block, sheet.view, sheet.portfolio.categories
     cells, own = block.cells, _rows_of(block.profile.row, i)
     paid = dict(zip(block.profile.mcc[own], block.profile.paid[own], strict=True))
+    did = dict(zip(block.profile.mcc[own], block.profile.count[own], strict=True))
+    all_paid, all_done = max(sum(paid.values()), CENTS), max(sum(did.values()), 1)
     weeks = max(int(block.active_weeks[i]), 1)
     found = []
     for cell in range(*_rows_of(cells.row, i).indices(len(cells.row))):
@@ -124,6 +126,8 @@ def _categories(i: int, sheet: _Sheet) -> tuple[CategoryFacts, ...]:
                 spend=round(float(cells.spend[cell]), 2),
                 transaction_count=int(cells.count[cell]),
                 usual_spend=float(paid.get(mcc, 0.0)) / weeks,
+                usual_spend_share=float(paid.get(mcc, 0.0) / all_paid),
+                usual_count_share=float(did.get(mcc, 0.0) / all_done),
                 is_new=bool(view.is_new[cell]),
                 usual_ticket=float(np.exp(norms.log_ticket[c] + sheet.tilt[i])),
                 users_share=float(norms.users_share[c]),

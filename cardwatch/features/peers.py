@@ -154,7 +154,7 @@ def _shares(block: Block, mccs: Ints) -> tuple[Ints, Ints, Floats]:
     row = np.concatenate([block.profile.row[old], block.cells.row[now]])
     mcc = np.concatenate([block.profile.mcc[old], block.cells.mcc[now]])
     paid = np.concatenate([block.profile.paid[old], np.maximum(block.cells.spend[now], 0)])
-    order = np.lexsort((mcc, row))
+    order = np.argsort(row, kind="stable")  # each customer's rows are of one kind, sorted by MCC
     row, mcc, paid = row[order], mcc[order], paid[order]
     total = np.bincount(row, weights=paid, minlength=block.rows)
     column = np.minimum(np.searchsorted(mccs, mcc), len(mccs) - 1)

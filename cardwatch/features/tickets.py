@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from cardwatch.engine import Engine
-from cardwatch.features.block import Block, Ints
+from cardwatch.features.block import Block, Ints, positions
 from cardwatch.robust import MAD_TO_SD, Floats, median_rows
 
 OWN_WEIGHT = 4.0
@@ -77,23 +76,17 @@ def own_spread(engine: Engine, sample: Block, mccs: Ints, log_ticket: Floats) ->
     Fitted on the engine's table ``ticket``, the tickets of the fitting sample; a category with few
     of them gets the portfolio's spread.
     """
-    tickets = engine.arrow(
-        "SELECT customer_key, mcc, log_ticket FROM ticket ORDER BY customer_key, mcc, log_ticket"
-    )
-    category = np.searchsorted(mccs, _column(tickets, "mcc"))
-    customer = np.searchsorted(sample.keys, _column(tickets, "customer_key"))
+    tickets = engine.arrow("SELECT customer_key, mcc, log_ticket FROM ticket")
+    category = positions(mccs, tickets["mcc"].to_numpy().astype(np.int64)).astype(np.int16)
+    customer = positions(sample.keys, tickets["customer_key"].to_numpy())
     tilt = own_tilt(sample)[customer]
-    away = np.abs(_column(tickets, "log_ticket") - log_ticket[category] - tilt)
-    order = np.lexsort((away, category))
-    category, away = category[order], away[order]
-    ends = np.searchsorted(category, np.arange(len(mccs) + 1))
+    away = np.abs(tickets["log_ticket"].to_numpy() - log_ticket[category] - tilt)
+    # A stable sort of 16-bit numbers is a radix sort; a median needs no order inside a category.
+    order = np.argsort(category, kind="stable")
+    away, ends = away[order], np.searchsorted(category[order], np.arange(len(mccs) + 1))
     everywhere = float(np.median(away)) if len(away) else 0.0
     middle = [
         np.median(away[start:end]) if end - start >= TICKETS_NEEDED else everywhere
         for start, end in zip(ends[:-1], ends[1:], strict=True)
     ]
     return np.maximum(MAD_TO_SD * np.asarray(middle, dtype=np.float64), LEAST_SPREAD)
-
-
-def _column(table: pa.Table, name: str) -> Floats:
-    return np.asarray(table[name].to_numpy(), dtype=np.float64)

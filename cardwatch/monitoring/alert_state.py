@@ -1,24 +1,27 @@
-"""What was told to whom: problems, and per channel which of them it knows.
+"""What there is to tell, and per channel what it was told. It survives restarts.
 
-The state survives restarts. A problem is known by a key; it is told again only when its severity or
-its kind has changed, and its end is told to those who know of it.
+A problem is known by its key; it is told again only when its severity or its title has changed, and
+its end is told to those who know of it. What could not be told yet, because a channel was dead, had
+enough messages or is not to be woken, stays to be told at the next occasion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from cardwatch.monitoring.whole_files import write_whole
+from cardwatch.whole_files import write_whole
 
 Severity = Literal["info", "warn", "critical"]
 SEVERITIES: Mapping[Severity, int] = {"info": 0, "warn": 1, "critical": 2}
 STATE_NAME = "alert_state.json"
+MOST_WAITING = 50
+"""Events kept for a channel that is not to be had; older ones are dropped."""
 _HOUR = timedelta(hours=1)
 
 
@@ -46,55 +49,49 @@ class Problem:
     is_event: bool = False
 
     @property
-    def sign(self) -> str:
+    def sign(self) -> tuple[Severity, str]:
         """What makes it another problem when it changes."""
-        return f"{self.severity}: {self.title}"
+        return self.severity, self.title
 
 
-class _Known(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+@dataclass(frozen=True)
+class Message:
+    """What a channel is told at once: problems and events, and problems that are over."""
 
-    sign: str
-    severity: Severity = "warn"
-    title: str = ""
+    news: Sequence[Problem]
+    over: Sequence[Problem]
+
+    def __bool__(self) -> bool:
+        return bool(self.news or self.over)
 
 
 class ChannelState(BaseModel):
-    """What one channel was told: problems by key, events that wait, and when it was written to."""
+    """One channel: the problems it knows, the events that wait, and when it was written to."""
 
     model_config = ConfigDict(extra="ignore")
 
-    known: dict[str, _Known] = {}
+    known: dict[str, Problem] = {}
+    waiting: list[Problem] = []
     sent: list[AwareDatetime] = []
 
-    def news(self, problems: Sequence[Problem]) -> list[Problem]:
-        """Return the problems that this channel does not know as they are now."""
-        return [
+    def message(self, lasting: Mapping[str, Problem], *, is_quiet: bool) -> Message:
+        """Return what it does not know yet; only what is critical where it `is_quiet`."""
+        changed = [
             each
-            for each in problems
-            if each.key not in self.known or self.known[each.key].sign != each.sign
+            for key, each in lasting.items()
+            if key not in self.known or self.known[key].sign != each.sign
         ]
+        news = [*changed, *self.waiting]
+        if is_quiet:
+            return Message([each for each in news if each.severity == "critical"], ())
+        return Message(news, [each for key, each in self.known.items() if key not in lasting])
 
-    def resolved(self, problems: Sequence[Problem], scope: str) -> list[str]:
-        """Return the titles of problems of a scope that it knows and that are gone."""
-        now = {each.key for each in problems}
-        return [
-            each.title or key
-            for key, each in self.known.items()
-            if key.startswith(scope) and key not in now
-        ]
-
-    def learn(self, problems: Sequence[Problem], scope: str, moment: datetime) -> None:
-        """Record that it was told of these problems, and that others of the scope are gone."""
-        now = {each.key for each in problems}
-        self.known = {
-            key: each for key, each in self.known.items() if not key.startswith(scope) or key in now
-        }
-        for each in problems:
-            if not each.is_event:
-                self.known[each.key] = _Known(
-                    sign=each.sign, severity=each.severity, title=each.title
-                )
+    def learn(self, told: Message, moment: datetime) -> None:
+        """Record that it was told something."""
+        over = {each.key for each in told.over}
+        self.known = {key: each for key, each in self.known.items() if key not in over}
+        self.known |= {each.key: each for each in told.news if not each.is_event}
+        self.waiting = [each for each in self.waiting if each not in told.news]
         self.sent = [*(each for each in self.sent if moment - each < _HOUR), moment]
 
     def is_full(self, most: int, moment: datetime) -> bool:
@@ -103,16 +100,29 @@ class ChannelState(BaseModel):
 
 
 class AlertState(BaseModel):
-    """Every channel's state, by a digest of its address, and events that nobody could be told."""
+    """The problems that last, by key, and every channel's state by a digest of its address."""
 
     model_config = ConfigDict(extra="ignore")
 
-    version: int = 1
+    version: Literal[2] = 2
+    lasting: dict[str, Problem] = {}
     channels: dict[str, ChannelState] = {}
 
     def of(self, channel: str) -> ChannelState:
         """Return the state of a channel, a new one where there is none yet."""
         return self.channels.setdefault(channel, ChannelState())
+
+    def update(self, problems: Iterable[Problem], scope: str, channels: Iterable[str]) -> None:
+        """Take over all that there is now of one scope; its events wait for every channel."""
+        found = list(problems)
+        self.lasting = {
+            key: each for key, each in self.lasting.items() if not key.startswith(scope)
+        }
+        self.lasting |= {each.key: each for each in found if not each.is_event}
+        events = [each for each in found if each.is_event]
+        for key in channels:
+            knows = self.of(key)
+            knows.waiting = [*knows.waiting, *events][-MOST_WAITING:]
 
 
 @dataclass
@@ -120,7 +130,7 @@ class StateFile:
     """The state on disk. What cannot be read is begun anew: then a problem may be told twice."""
 
     path: Path
-    state: AlertState = field(default_factory=AlertState)
+    state: AlertState
 
     @classmethod
     def read(cls, path: Path) -> StateFile:
@@ -128,7 +138,7 @@ class StateFile:
         try:
             return cls(path, AlertState.model_validate_json(path.read_bytes()))
         except (OSError, ValidationError):
-            return cls(path)
+            return cls(path, AlertState())
 
     def write(self) -> None:
         """Write the state by rename.

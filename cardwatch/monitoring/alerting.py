@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
 from zoneinfo import ZoneInfo
@@ -23,13 +23,13 @@ from cardwatch.monitoring.alert_state import (
     SEVERITIES,
     STATE_NAME,
     AlertState,
-    ChannelState,
+    Message,
     Problem,
     Severity,
     StateFile,
 )
 from cardwatch.monitoring.channels import Channel, channels_of
-from cardwatch.monitoring.settings import MonitoringSettings, QuietHours
+from cardwatch.monitoring.settings import AlertSettings, MonitoringSettings, QuietHours
 
 _SHORTEST_SECRET = 4
 
@@ -61,17 +61,21 @@ class Alerter:
         self._settings = settings.alerts
         self._clock = clock
         self._channels = channels_of(config, settings.alerts)
-        self._secrets = [each for each in secret_values(config) if len(each) >= _SHORTEST_SECRET]
+        hidden = {
+            *secret_values(config),
+            *(word for each in self._channels for word in each.secrets),
+        }
+        self._secrets = [each for each in sorted(hidden) if len(each) >= _SHORTEST_SECRET]
         self._path = settings.alerts.state or config.output.directory / STATE_NAME
 
     def tell(self, problems: Iterable[Problem], scope: str) -> tuple[Delivery, ...]:
-        """Tell every channel what it does not know yet of the problems of one scope.
+        """Tell every channel what it does not know yet, and what is over.
 
         Parameters
         ----------
         problems : iterable of Problem
             All that there are now in the scope; their keys begin with it. Those under
-            ``monitoring.alert_threshold`` are left out.
+            ``monitoring.alert_threshold`` are left out. Problems of other scopes stay as they were.
         scope : str
             ``run`` or ``health:``.
 
@@ -80,10 +84,9 @@ class Alerter:
         tuple of Delivery
             One for each channel that was written to.
         """
-        least = SEVERITIES[self._config.monitoring.alert_threshold]
-        grave = [each for each in problems if SEVERITIES[each.severity] >= least]
         if not self._channels:
             return ()
+        until = monotonic() + self._settings.timeout_seconds
         lock = FileLock(f"{self._path}.lock")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +95,9 @@ class Alerter:
             return (Delivery("alerts", f"{self._path} is not to be had"),)
         try:
             file = StateFile.read(self._path)
-            deliveries = self._all_at_once(file.state, grave, scope)
+            keys = [each.key for each in self._channels]
+            file.state.update(self._worth_telling(problems), scope, keys)
+            deliveries = self._tell_all(file.state, until)
             file.write()
         except CardwatchError as error:
             return (Delivery("alerts", error.message),)
@@ -104,89 +109,97 @@ class Alerter:
         """Send a test to every channel, whatever it knows."""
         place = f"{self._config.environment}, version {cardwatch.__version__}"
         text = f"This is a test from Cardwatch ({place}). Nothing is wrong."
-        return self._send([(each, "Cardwatch test alert", text, "info") for each in self._channels])
+        messages = [_Letter(each, "Cardwatch test alert", text, "info") for each in self._channels]
+        return self._send(messages, monotonic() + self._settings.timeout_seconds)
 
-    def _all_at_once(
-        self, state: AlertState, problems: Sequence[Problem], scope: str
-    ) -> tuple[Delivery, ...]:
+    def _worth_telling(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Return the problems that are grave enough, without what nobody may read."""
+        least = SEVERITIES[self._config.monitoring.alert_threshold]
+        return [
+            replace(each, title=self._masked(each.title), text=self._masked(each.text))
+            for each in problems
+            if SEVERITIES[each.severity] >= least
+        ]
+
+    def _tell_all(self, state: AlertState, until: float) -> tuple[Delivery, ...]:
         moment = self._clock()
         quiet = is_quiet(self._settings.quiet_hours, moment)
-        due: dict[str, tuple[Channel, list[Problem]]] = {}
-        messages = []
+        letters, told = [], {}
         for channel in self._channels:
             knows = state.of(channel.key)
-            told = [each for each in problems if not quiet or each.severity == "critical"]
-            news, over = knows.news(told), [] if quiet else knows.resolved(problems, scope)
-            if (news or over) and not knows.is_full(self._settings.max_per_hour, moment):
-                due[channel.name] = (channel, told)
-                messages.append((channel, *self._message(news, over)))
-        deliveries = self._send(messages)
+            message = knows.message(state.lasting, is_quiet=quiet)
+            if message and not knows.is_full(self._settings.max_per_hour, moment):
+                letters.append(self._letter(channel, message))
+                told[channel.name] = (knows, message)
+        deliveries = self._send(letters, until)
         for delivery in deliveries:
             if not delivery.problem:
-                receiver, known = due[delivery.channel]
-                _learn(state.of(receiver.key), known, problems, scope, moment)
+                knows, message = told[delivery.channel]
+                knows.learn(message, moment)
         return deliveries
 
-    def _message(self, news: Sequence[Problem], over: Sequence[str]) -> tuple[str, str, Severity]:
+    def _letter(self, channel: Channel, message: Message) -> _Letter:
         severity: Severity = "info"
-        for each in news:
+        for each in message.news:
             severity = max(severity, each.severity, key=SEVERITIES.__getitem__)
-        first = news[0].title if news else f"resolved: {over[0]}"
-        more = len(news) + len(over) - 1
-        title = f"[{self._config.environment}] {first}" + (f" and {more} more" if more else "")
-        parts = [f"{each.severity.upper()}: {each.title}\n{each.text}" for each in news]
-        parts += [f"RESOLVED: {title}" for title in over]
-        return self._masked(title), self._masked("\n\n".join(parts)), severity
+        titles = [each.title for each in message.news]
+        titles += [f"resolved: {each.title}" for each in message.over]
+        more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
+        parts = [f"{each.severity.upper()}: {each.title}\n{each.text}" for each in message.news]
+        parts += [f"RESOLVED: {each.title}" for each in message.over]
+        title = f"[{self._config.environment}] {titles[0]}{more}"
+        return _Letter(channel, title, "\n\n".join(parts), severity)
 
     def _masked(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, SECRET_MASK)
         return mask_card_numbers(text)
 
-    def _send(self, messages: Sequence[tuple[Channel, str, str, Severity]]) -> tuple[Delivery, ...]:
+    def _send(self, letters: Sequence[_Letter], until: float) -> tuple[Delivery, ...]:
         """Send to all channels side by side: a dead one does not keep the others waiting."""
-        senders = [
-            _Sender(message, self._settings.attempts, self._settings.timeout_seconds)
-            for message in messages
-        ]
-        until = monotonic() + self._settings.timeout_seconds
+        senders = [_Sender(each, self._settings) for each in letters]
         for sender in senders:
             sender.start()
         for sender in senders:
             sender.join(max(0.0, until - monotonic()))
+        late = f"no answer within {self._settings.timeout_seconds:g} seconds"
         return tuple(
             Delivery(
-                sender.channel.name,
-                self._masked(
-                    f"no answer within {self._settings.timeout_seconds:g} seconds"
-                    if sender.problem is None
-                    else sender.problem
-                ),
+                sender.letter.channel.name,
+                late if sender.problem is None else self._masked(sender.problem),
             )
             for sender in senders
         )
 
 
+@dataclass(frozen=True)
+class _Letter:
+    """A message as one channel gets it."""
+
+    channel: Channel
+    title: str
+    text: str
+    severity: Severity
+
+
 class _Sender(threading.Thread):
     """Sends one message; may be left behind when the time is over."""
 
-    def __init__(
-        self, message: tuple[Channel, str, str, Severity], attempts: int, timeout: float
-    ) -> None:
+    def __init__(self, letter: _Letter, settings: AlertSettings) -> None:
         super().__init__(name="alert", daemon=True)
-        self.channel, self._title, self._text, self._severity = message
-        self._attempts = attempts
-        self._timeout = timeout
+        self.letter = letter
+        self._settings = settings
         self.problem: str | None = None
 
     def run(self) -> None:
+        letter = self.letter
         try:
-            self.problem = self.channel.send(
-                self._title,
-                self._text,
-                self._severity,
-                attempts=self._attempts,
-                timeout=self._timeout,
+            self.problem = letter.channel.send(
+                letter.title,
+                letter.text,
+                letter.severity,
+                attempts=self._settings.attempts,
+                wait_seconds=self._settings.wait_seconds,
             )
         except Exception as error:
             self.problem = f"sending failed ({type(error).__name__})"
@@ -208,20 +221,3 @@ def is_quiet(hours: QuietHours, moment: datetime) -> bool:
     if hours.begin <= hours.end:
         return hours.begin <= now < hours.end
     return now >= hours.begin or now < hours.end
-
-
-def _learn(
-    knows: ChannelState,
-    told: Sequence[Problem],
-    problems: Sequence[Problem],
-    scope: str,
-    moment: datetime,
-) -> None:
-    """Record what a channel was told; what waits for the morning is not known to it yet."""
-    waiting = {
-        each.key: knows.known[each.key]
-        for each in problems
-        if each not in told and each.key in knows.known
-    }
-    knows.learn(told, scope, moment)
-    knows.known |= waiting

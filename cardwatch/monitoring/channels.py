@@ -1,78 +1,96 @@
-"""The channels that alerts go to, through the library apprise: mail, Slack, others by URL."""
+"""The channels that alerts go to: mail, Slack, and others by their URL."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode, urlsplit
-
-from apprise import Apprise, AppriseAsset, NotifyType
+from datetime import UTC, datetime
+from time import monotonic, sleep
+from typing import Protocol
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 from cardwatch.config import Config
+from cardwatch.config.values import is_mail_address
 from cardwatch.errors import ConfigurationError
 from cardwatch.monitoring.alert_state import Severity
 from cardwatch.monitoring.settings import AlertSettings
-
-_SLACK_HOST = "hooks.slack.com"
-_KINDS = {
-    "info": NotifyType.INFO,
-    "warn": NotifyType.WARNING,
-    "critical": NotifyType.FAILURE,
-    "resolved": NotifyType.SUCCESS,
-}
-_FIRST_WAIT_SECONDS = 1.0
-_PAYLOAD = {":message": "text", ":title": "", ":version": "", ":type": "", ":attachments": ""}
-"""What a chat server that takes Slack's webhooks reads of apprise's JSON message."""
+from cardwatch.notify.chat import ChatChannel, slack_channel
+from cardwatch.notify.mail import MailServer, envelope
 
 
-@dataclass(frozen=True)
-class Channel:
-    """One channel.
+class Channel(Protocol):
+    """Takes a message for everybody on it."""
 
-    Attributes
-    ----------
-    name : str
-        For people: what it is and where, without a secret.
-    url : str
-        For apprise; holds secrets.
-    """
-
-    name: str
-    url: str
+    @property
+    def name(self) -> str:
+        """For people: what it is and where, without a secret."""
+        ...
 
     @property
     def key(self) -> str:
         """What the state knows it by: a digest, so that no secret is written down."""
-        return hashlib.sha256(self.url.encode()).hexdigest()[:16]
+        ...
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What of its address must not be read anywhere."""
+        ...
 
     def send(
-        self, title: str, text: str, severity: Severity, *, attempts: int, timeout: float
+        self, title: str, text: str, severity: Severity, /, *, attempts: int, wait_seconds: float
     ) -> str:
-        """Send a message; returns what went wrong, empty where it was taken.
+        """Send a message; returns what went wrong, empty where it was taken."""
+        ...
 
-        A channel that fails is tried again after one second, and again; then nothing is tried until
-        the next occasion, so a server that asks for patience gets it.
-        """
-        asset = AppriseAsset(
-            app_id="Cardwatch",
-            app_desc="Card portfolio anomaly detection",
-            app_url="",
-            secure_logging=True,
-            async_mode=False,
-            default_service_retry=attempts - 1,
-            default_service_wait=_FIRST_WAIT_SECONDS,
+
+@dataclass(frozen=True)
+class MailChannel:
+    """Mail to everybody who gets alerts, in one message; `timeout` is in seconds."""
+
+    server: MailServer
+    sender: str
+    receivers: tuple[str, ...]
+    timeout: float
+
+    @property
+    def name(self) -> str:
+        """The server."""
+        return self.server.place
+
+    @property
+    def key(self) -> str:
+        """A digest of who gets it, and through which server."""
+        content = [self.server.place, self.sender, *self.receivers]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """The password."""
+        return (self.server.password,)
+
+    def send(
+        self, title: str, text: str, severity: Severity, /, *, attempts: int, wait_seconds: float
+    ) -> str:
+        """Send one mail, again to those for whom trying again may help."""
+        del severity  # the text says it
+        until, due = monotonic() + self.timeout, list(self.receivers)
+        message = envelope(
+            self.sender, due, title, identifier=uuid4().hex, moment=datetime.now(UTC)
         )
-        sender = Apprise(asset=asset)
-        if not sender.add(self.url):
-            return "its address is not one that apprise understands"
-        result = sender.notify(
-            body=text, title=title, notify_type=_KINDS[severity], timeout=timeout
-        )
-        if result:
-            return ""
-        said = [entry.message for entry in result.logs() if entry.level in ("WARNING", "ERROR")]
-        return _one_line(said[0]) if said else f"no answer within {timeout:g} seconds"
+        message.set_content(text, cte="quoted-printable")
+        problems: dict[str, str] = {}
+        for attempt in range(attempts):
+            left = max(0.1, until - monotonic())
+            outcomes = self.server.send(message, self.sender, due, timeout=left)
+            problems |= {each: outcome.problem for each, outcome in outcomes.items()}
+            due = [each for each, outcome in outcomes.items() if outcome.may_pass]
+            if not due or attempt + 1 == attempts or monotonic() + wait_seconds >= until:
+                break
+            sleep(wait_seconds)
+        return next(filter(None, problems.values()), "")
 
 
 def channels_of(config: Config, settings: AlertSettings) -> Sequence[Channel]:
@@ -88,59 +106,38 @@ def channels_of(config: Config, settings: AlertSettings) -> Sequence[Channel]:
         found.append(_mail(config, settings))
     hook = config.notify.slack_webhook_url
     if hook and hook.get_secret_value():
-        found.append(_slack(hook.get_secret_value()))
+        found.append(slack_channel(hook.get_secret_value()))
     for number, each in enumerate(settings.channels, start=1):
         url = each.get_secret_value()
         parts = urlsplit(url)
         place = f" {parts.hostname}" if parts.hostname and "." in parts.hostname else ""
-        found.append(Channel(f"channel {number}, {parts.scheme}{place}", url))
+        found.append(ChatChannel(f"channel {number}, {parts.scheme}{place}", url))
     return found
 
 
+def mail_receivers(config: Config, settings: AlertSettings) -> tuple[str, ...]:
+    """Return the addresses that alerts are mailed to; empty where there is no mail."""
+    user = config.notify.smtp_user
+    if not config.notify.smtp_server:
+        return ()
+    return settings.mail_to or ((user,) if "@" in user else ())
+
+
 def _mail(config: Config, settings: AlertSettings) -> Channel:
-    notify = config.notify
-    sender = settings.mail_from or notify.smtp_user
-    receivers = settings.mail_to or ((notify.smtp_user,) if "@" in notify.smtp_user else ())
-    if "@" not in sender or not receivers:
+    sender = settings.mail_from or config.notify.smtp_user
+    receivers = mail_receivers(config, settings)
+    if not receivers or not all(map(_is_address, (sender, *receivers))):
         raise ConfigurationError(
             "Mail has no address to come from or to go to",
             where="alerts.mail_from and alerts.mail_to in config/monitoring_config.yaml",
             next_step="Set them, or SMTP_USER to a mail address",
         )
-    secure = settings.smtp_security != "none"
-    password = notify.smtp_password.get_secret_value() if notify.smtp_password else ""
-    login = ""
-    if password:
-        login = f"{quote(notify.smtp_user, safe='')}:{quote(password, safe='')}@"
-    query = {
-        "from": f"Cardwatch <{sender}>",
-        "to": ",".join(receivers),
-        "format": "text",
-        **({"mode": settings.smtp_security} if secure else {}),
-    }
-    scheme = "mailtos" if secure else "mailto"
-    place = f"{notify.smtp_server}:{notify.smtp_port}"
-    return Channel(
-        f"mail through {place}", f"{scheme}://{login}{place}/?{urlencode(query, quote_via=quote)}"
-    )
+    server = MailServer.of(config.notify, settings.smtp_security)
+    return MailChannel(server, sender, receivers, settings.timeout_seconds)
 
 
-def _slack(hook: str) -> Channel:
-    parts = urlsplit(hook)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise ConfigurationError(
-            "The Slack webhook is no URL",
-            where="SLACK_WEBHOOK_URL",
-            expected=f"https://{_SLACK_HOST}/services/…",
-        )
-    if parts.hostname == _SLACK_HOST:
-        return Channel("Slack", hook)
-    scheme = "jsons" if parts.scheme == "https" else "json"
-    query = urlencode(_PAYLOAD)
-    return Channel(
-        f"Slack webhook at {parts.hostname}", f"{scheme}://{parts.netloc}{parts.path}?{query}"
-    )
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split()).rstrip(".")[:200]
+def _is_address(text: str) -> bool:
+    try:
+        return bool(is_mail_address(text))
+    except ValueError:
+        return False

@@ -89,7 +89,7 @@ def _certificate(server: Server, now: datetime, days: float) -> Found | None:
     except ssl.SSLCertVerificationError as error:
         if "expired" in error.verify_message:
             return "fail", f"the certificate of {origin} has expired", step
-        return None  # signed by somebody this machine does not know: the drivers judge that
+        return "unknown", f"the certificate of {origin} cannot be read", ""
     except OSError as error:
         return "unknown", f"{origin} could not be asked ({type(error).__name__})", ""
     return _until(until, now, days, f"the certificate of {origin}", step) if until else None

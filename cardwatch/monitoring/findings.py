@@ -2,89 +2,97 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 import cardwatch
 
 Status = Literal["ok", "warn", "fail", "unknown"]
 ORDER: Mapping[Status, int] = {"ok": 0, "unknown": 1, "warn": 2, "fail": 3}
+EXIT_CODES: Mapping[Status, Literal[0, 1, 2]] = {"ok": 0, "unknown": 0, "warn": 1, "fail": 2}
 RUNBOOK = "docs/RUNBOOK.md"
-REPORT_VERSION = 1
 REPORT_NAME = "health_check_latest.json"
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one health check found.
+_DOCUMENTED = ConfigDict(
+    use_attribute_docstrings=True, json_schema_serialization_defaults_required=True
+)
 
-    Attributes
-    ----------
-    name : str
-        The check; the runbook has a section of that name.
-    status : {"ok", "warn", "fail", "unknown"}
-        ``unknown``: the check does not apply here, or could not be made.
-    measured : str
-        What was found, in words.
-    expected : str
-        What it was held against.
-    next_step : str
-        What to do; empty where there is nothing to do.
-    seconds : float
-        How long the check took.
-    """
+
+@dataclass(frozen=True, config=_DOCUMENTED)
+class Finding:
+    """What one health check found."""
 
     name: str
+    """The check; the runbook has a section of that name."""
     status: Status
+    """How it is; `unknown` where the check does not apply here, or could not be made."""
     measured: str
+    """What was found, in words."""
     expected: str
+    """What it was held against."""
     next_step: str = ""
+    """What to do; empty where there is nothing to do."""
     seconds: float = 0.0
+    """How long the check took."""
+    runbook: str = Field(init=False, default="")
+    """The page of the runbook about this check."""
 
-    @property
-    def runbook(self) -> str:
-        """The page of the runbook about this check."""
-        return f"{RUNBOOK}#{self.name}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "runbook", f"{RUNBOOK}#{self.name}")
 
 
-@dataclass(frozen=True)
-class HealthReport:
-    """Every finding of one moment."""
+class HealthReport(BaseModel):
+    """Every finding of one moment, as `health_check_latest.json` has it."""
 
-    checked_at: datetime
+    model_config = ConfigDict(frozen=True, **_DOCUMENTED)
+
+    report_version: Literal[1] = 1
+    """Later versions only add keys."""
+    status: Status
+    """The worst of the checks; what is `unknown` counts for nothing."""
+    exit_code: Literal[0, 1, 2]
+    """0 where all is well, 1 where somebody should look, 2 where something is broken."""
+    checked_at: AwareDatetime
+    """When, with the time zone."""
     environment: str
-    findings: tuple[Finding, ...]
+    """The environment that the configuration names: development, staging or production."""
+    cardwatch_version: str
+    """The version that checked."""
+    checks: tuple[Finding, ...]
+    """What each check found."""
 
-    @property
-    def status(self) -> Status:
-        """The worst of the findings; what does not apply here counts for nothing."""
-        return max(
-            (each.status for each in self.findings if each.status != "unknown"),
-            key=ORDER.__getitem__,
-            default="ok",
+    @classmethod
+    def of(
+        cls, checked_at: AwareDatetime, environment: str, checks: Sequence[Finding]
+    ) -> HealthReport:
+        """Return the report of some findings."""
+        found: list[Status] = [each.status for each in checks if each.status != "unknown"]
+        status: Status = max(found, key=ORDER.__getitem__, default="ok")
+        return cls(
+            status=status,
+            exit_code=EXIT_CODES[status],
+            checked_at=checked_at.replace(microsecond=0),
+            environment=environment,
+            cardwatch_version=cardwatch.__version__,
+            checks=tuple(checks),
         )
-
-    @property
-    def exit_code(self) -> int:
-        """0 where all is well, 1 where somebody should look, 2 where something is broken."""
-        return {"ok": 0, "unknown": 0, "warn": 1, "fail": 2}[self.status]
 
     def to_json(self) -> str:
         """Return the report as it is written to ``health_check_latest.json``."""
-        content = {
-            "report_version": REPORT_VERSION,
-            "status": self.status,
-            "exit_code": self.exit_code,
-            "checked_at": self.checked_at.isoformat(timespec="seconds"),
-            "environment": self.environment,
-            "cardwatch_version": cardwatch.__version__,
-            "checks": [{**asdict(each), "runbook": each.runbook} for each in self.findings],
-        }
-        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the report (draft 2020-12)."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **HealthReport.model_json_schema(mode="serialization"),
+    }
 
 
 def worst_of(name: str, expected: str, found: Sequence[tuple[Status, str, str]]) -> Finding:

@@ -70,8 +70,8 @@ def check_health(around: Surroundings, checks: Mapping[str, Check] = CHECKS) -> 
         attempt.start()
     for attempt in attempts:
         attempt.join(max(0.0, until - monotonic()))
-    findings = tuple(attempt.finding or _too_slow(attempt.check, limit) for attempt in attempts)
-    return HealthReport(around.now, around.config.environment, findings)
+    found = [attempt.finding or _too_slow(attempt.check, limit) for attempt in attempts]
+    return HealthReport.of(around.now, around.config.environment, found)
 
 
 def unreadable_configuration(error: CardwatchError) -> HealthReport:
@@ -84,7 +84,7 @@ def unreadable_configuration(error: CardwatchError) -> HealthReport:
         for name in CHECKS
         if name != "configuration"
     )
-    return HealthReport(datetime.now(UTC), "unknown", (found, *rest))
+    return HealthReport.of(datetime.now(UTC), "unknown", (found, *rest))
 
 
 class _Attempt(threading.Thread):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from cardwatch.monitoring.whole_files import write_whole
+from cardwatch.whole_files import write_whole
 
 NAME = "last_run.json"
 

@@ -1,26 +1,22 @@
 """Metrics for Prometheus: a textfile for node_exporter, or a push to a gateway.
 
-No label ever holds a customer. Names end in their units, as Prometheus has it.
+Names end in their units, as Prometheus has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time
 from pathlib import Path
+from typing import NamedTuple
 
-from prometheus_client import (
-    CollectorRegistry,
-    Gauge,
-    exposition,
-    pushadd_to_gateway,
-    write_to_textfile,
-)
+from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, write_to_textfile
 
 import cardwatch
+from cardwatch.contract.rules import RULES, Action
+from cardwatch.drift import score_drift
 from cardwatch.errors import CardwatchError, PublishError
 from cardwatch.manifest import RunManifest
-from cardwatch.monitoring.drift import score_drift
 from cardwatch.monitoring.findings import HealthReport
 from cardwatch.monitoring.last_run import LastRun
 from cardwatch.monitoring.run_checks import rows_ratio
@@ -30,6 +26,49 @@ from cardwatch.pipeline import SCORE_VERSION
 RUN_FILE = "cardwatch.prom"
 HEALTH_FILE = "cardwatch_health.prom"
 STATUS_VALUES = {"ok": 0, "warn": 1, "fail": 2, "unknown": 3}
+PREFIX = "cardwatch_"
+_SETS_ASIDE = tuple(
+    code.name
+    for code, rule in RULES.items()
+    if rule.action in (Action.QUARANTINE_ROW, Action.QUARANTINE_CUSTOMER)
+)
+
+
+class Metric(NamedTuple):
+    """A gauge: its name without the prefix, what it is, and its labels."""
+
+    name: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The whole name with the labels, as documentation has it."""
+        return PREFIX + self.name + (f"{{{','.join(self.labels)}}}" if self.labels else "")
+
+
+CATALOG = (
+    Metric("build_info", "1, with the versions of what ran", ("version", "score_version")),
+    Metric("last_run_timestamp_seconds", "when the last run ended"),
+    Metric("last_run_success", "1 where it ended well, else 0"),
+    Metric("last_run_exit_code", "its exit code"),
+    Metric("last_success_timestamp_seconds", "when a run last ended well"),
+    Metric("reporting_week_start_timestamp_seconds", "Monday of the newest week with a list"),
+    Metric("run_duration_seconds", "duration of each step of the newest week's run", ("step",)),
+    Metric(
+        "rows",
+        "rows of the newest week's window, each counted once: `accepted`, or `quarantined` and why",
+        ("state", "reason"),
+    ),
+    Metric("customers", "customers of the newest week: `scored`, `unscored`", ("state",)),
+    Metric("anomalies", "customers of the newest week by risk category", ("risk_category",)),
+    Metric("score_drift_psi", "drift of the newest week's scores, population stability index"),
+    Metric("rows_ratio", "rows of the newest week over the median of up to six before"),
+    Metric("health_status", "0 ok, 1 warn, 2 fail, 3 unknown", ("check",)),
+    Metric("health_timestamp_seconds", "when the health was checked"),
+    Metric("disk_free_bytes", "free space where results, logs and the cache go", ("place",)),
+)
+"""Every metric. No label ever holds a customer."""
 
 
 def run_metrics(last: LastRun, records: Sequence[RunManifest]) -> CollectorRegistry:
@@ -43,68 +82,42 @@ def run_metrics(last: LastRun, records: Sequence[RunManifest]) -> CollectorRegis
         What the runs have recorded, oldest week first.
     """
     made = _Metrics()
-    made.add(
-        "build_info", "The program that ran", 1, version=cardwatch.__version__,
-        score_version=SCORE_VERSION,
-    )  # fmt: skip
-    ended = last.finished_at.timestamp()
-    made.add("last_run_timestamp_seconds", "When the last run ended", ended)
-    made.add("last_run_success", "Whether it ended well", int(last.exit_code == 0))
-    made.add("last_run_exit_code", "Its exit code", last.exit_code)
-    if not records:
-        return made.registry
-    finished = max(run.finished_at for run in records)
-    made.add("last_success_timestamp_seconds", "When a run last ended well", finished.timestamp())
-    newest = records[-1]
-    monday = datetime.combine(newest.week_start, time(0), UTC)
-    made.add(
-        "reporting_week_start_timestamp_seconds",
-        "Monday of the newest week with a list",
-        monday.timestamp(),
-    )
-    _of_newest(made, newest)
-    drift = score_drift(newest, records)
-    if drift is not None:
-        made.add("score_drift_psi", "Drift of the scores, population stability index", drift)
-    ratio = rows_ratio(records)
-    if ratio is not None:
-        made.add("rows_ratio", "Rows of the newest week over the median before", ratio)
+    made.set("build_info", 1, cardwatch.__version__, SCORE_VERSION)
+    made.set("last_run_timestamp_seconds", last.finished_at.timestamp())
+    made.set("last_run_success", int(last.exit_code == 0))
+    made.set("last_run_exit_code", last.exit_code)
+    if records:
+        finished = max(run.finished_at for run in records)
+        made.set("last_success_timestamp_seconds", finished.timestamp())
+        _set_newest(made, records[-1])
+        made.set("score_drift_psi", score_drift(records[-1], records))
+        made.set("rows_ratio", rows_ratio(records))
     return made.registry
 
 
-def _of_newest(made: _Metrics, run: RunManifest) -> None:
+def _set_newest(made: _Metrics, run: RunManifest) -> None:
+    monday = datetime.combine(run.week_start, time(0), UTC)
+    made.set("reporting_week_start_timestamp_seconds", monday.timestamp())
     for step, seconds in run.seconds.items():
-        made.add(
-            "run_duration_seconds", "Duration of the steps of the last run", seconds, step=step
-        )
+        made.set("run_duration_seconds", seconds, step)
     counts = run.counts
-    rows = "Rows of the window, by what became of them"
-    made.add("rows", rows, counts.rows_accepted, state="accepted", reason="")
-    made.add("rows", rows, counts.rows_quarantined, state="quarantined", reason="")
-    for reason, number in counts.rows_by_reason.items():
-        made.add("rows", rows, number, state="found", reason=reason)
-    people = "Customers of the newest week"
-    made.add("customers", people, counts.customers_scored, state="scored")
-    made.add("customers", people, sum(counts.customers_unscored.values()), state="unscored")
+    made.set("rows", counts.rows_accepted, "accepted", "")
+    for reason in _SETS_ASIDE:
+        made.set("rows", counts.rows_by_reason.get(reason, 0), "quarantined", reason)
+    made.set("customers", counts.customers_scored, "scored")
+    made.set("customers", sum(counts.customers_unscored.values()), "unscored")
     for category, number in run.categories.items():
-        made.add("anomalies", "Customers by risk category", number, risk_category=category)
+        made.set("anomalies", number, category)
 
 
-def health_metrics(report: HealthReport, free_bytes: dict[str, int]) -> CollectorRegistry:
+def health_metrics(report: HealthReport, free_bytes: Mapping[str, int]) -> CollectorRegistry:
     """Return what a health check found; `free_bytes` by place."""
     made = _Metrics()
-    made.add(
-        "health_timestamp_seconds", "When the health was checked", report.checked_at.timestamp()
-    )
-    for each in report.findings:
-        made.add(
-            "health_status",
-            "What each check found: 0 ok, 1 warn, 2 fail, 3 unknown",
-            STATUS_VALUES[each.status],
-            check=each.name,
-        )
+    made.set("health_timestamp_seconds", report.checked_at.timestamp())
+    for each in report.checks:
+        made.set("health_status", STATUS_VALUES[each.status], each.name)
     for place, free in free_bytes.items():
-        made.add("disk_free_bytes", "Free space where results and logs go", free, place=place)
+        made.set("disk_free_bytes", free, place)
     return made.registry
 
 
@@ -157,28 +170,28 @@ def _push(
         return PublishError(
             "The Pushgateway did not take the metrics",
             where="metrics.pushgateway",
-            observed=getattr(error, "reason", None) and str(error.args[0]) or type(error).__name__,
+            observed=str(getattr(error, "reason", "")) or type(error).__name__,
             next_step="Look whether it runs at that address",
         )
     return None
 
 
-def as_text(registry: CollectorRegistry) -> str:
-    """Return metrics in Prometheus' text format."""
-    return exposition.generate_latest(registry).decode()
-
-
 class _Metrics:
-    """Gauges made as they are met, all of them called ``cardwatch_…``."""
+    """The gauges of the catalogue that have a value, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._catalog = {metric.name: metric for metric in CATALOG}
         self._gauges: dict[str, Gauge] = {}
 
-    def add(self, name: str, meaning: str, value: float, **labels: str) -> None:
+    def set(self, name: str, value: float | None, *labels: str) -> None:
+        """Set a gauge; None is a value that is not known, which is left out."""
+        if value is None:
+            return
         if name not in self._gauges:
+            metric = self._catalog[name]
             self._gauges[name] = Gauge(
-                f"cardwatch_{name}", meaning, list(labels), registry=self.registry
+                PREFIX + name, metric.meaning, metric.labels, registry=self.registry
             )
         gauge = self._gauges[name]
-        (gauge.labels(**labels) if labels else gauge).set(value)
+        (gauge.labels(*labels) if labels else gauge).set(value)

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 
 from cardwatch.checkup.files import check_files, published_weeks, read_records
+from cardwatch.drift import score_drift
 from cardwatch.manifest import RunManifest
-from cardwatch.monitoring.drift import score_drift
 from cardwatch.monitoring.findings import Finding, Status
 from cardwatch.monitoring.last_run import read_last_run
 from cardwatch.monitoring.surroundings import Surroundings, last_due
@@ -24,20 +24,23 @@ _WINDOW = 6
 
 
 def check_latest_week(around: Surroundings) -> Finding:
-    """Whether the source holds the last week that is over, and the runs read as much as usual."""
+    """Whether the last week that is over is in the source, with about the usual rows."""
     name, week = "latest-week", around.last_week
-    expected = f"week {week} in the source, with about as many rows as before"
+    low = around.settings.health.volume_warn_ratio
+    expected = f"week {week} in the source, with {low:g} to {1 / low:.2f} times the usual rows"
     with open_engine(around.config) as engine:
         present = open_inquiry(around.config, engine).present()
     if week not in present:
-        newest = f"the newest week is {present[-1]}" if present else "the source holds no week"
+        measured = f"the newest week is {present[-1]}" if present else "the source holds no week"
         step = "Look whether the delivery is late; `cardwatch weeks` lists what is there"
-        return Finding(name, "warn", newest, expected, step)
+        return Finding(name, "warn", measured, expected, step)
+    newest = around.newest
+    if newest is None or newest.week != week:
+        return Finding(name, "ok", f"week {week} is there, and not yet run", expected)
     ratio = rows_ratio(around.records)
     if ratio is None:
-        return Finding(name, "ok", f"week {week} is there", expected)
-    low = around.settings.health.volume_warn_ratio
-    measured = f"week {week} is there; the newest run read {ratio:.2f} times the usual rows"
+        return Finding(name, "ok", f"week {week} is there; none to compare it with", expected)
+    measured = f"week {week} is there, with {ratio:.2f} times the usual rows"
     if low <= ratio <= 1 / low:
         return Finding(name, "ok", measured, expected)
     step = "Ask who delivers the rows whether some are missing or came twice"
@@ -89,7 +92,7 @@ def check_outputs(around: Surroundings) -> Finding:
 
 
 def check_drift(around: Surroundings) -> Finding:
-    """Whether the newest scores are spread like those of the weeks before."""
+    """Whether the newest scores are spread like those of up to six weeks before (PSI)."""
     name, limits = "drift", around.settings.health
     expected = f"PSI up to {limits.drift_warn_psi:g}"
     newest = around.newest
@@ -130,12 +133,14 @@ def check_coverage(around: Surroundings) -> Finding:
 
 
 def check_log_errors(around: Surroundings) -> Finding:
-    """Whether errors were logged since the last run that ended well."""
+    """Whether errors were logged since the last run ended."""
     name, path = "log-errors", around.config.logging.file
     expected = "no error in the log since the last run"
     if path is None or not path.is_file():
         return Finding(name, "unknown", "there is no log file", expected)
-    since = max((run.finished_at for run in around.records), default=None)
+    last = read_last_run(around.config.output.directory)
+    ends = [run.finished_at for run in around.records] + ([last.finished_at] if last else [])
+    since = max(ends, default=None)
     errors = [
         moment
         for moment in map(_time_of_error, _tail(path))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from cardwatch.config import Config
 from cardwatch.database.address import POSTGRESQL, DatabaseAddress
@@ -17,6 +17,8 @@ from cardwatch.database.connection import connect
 from cardwatch.database.faults import translated
 from cardwatch.errors import CardwatchError, PublishError, SourceError
 from cardwatch.wiring import output_address
+
+Shown = TypeVar("Shown")
 
 _SECONDS = 10.0
 _SSL_REQUEST = struct.pack("!II", 8, 80_877_103)
@@ -89,21 +91,36 @@ def password_expiry(server: Server) -> datetime | None:
 def certificate_expiry(server: Server) -> datetime | None:
     """Return until when the server's certificate is valid; None where it shows none.
 
+    Whoever signed it: whether it is trusted is for the drivers to judge.
+
     Raises
     ------
     OSError
-        If it cannot be reached, or its certificate is not trusted by ``sslrootcert`` or this
-        machine (`ssl.SSLCertVerificationError`).
+        If it cannot be reached, or its certificate has expired (`ssl.SSLCertVerificationError`).
     """
+    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    shown = _handshake(server, anyone, lambda line: line.getpeercert(binary_form=True))
+    if shown is None:
+        return None
+    # Python takes a certificate apart only once it has verified it: here, against itself.
+    itself = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    itself.check_hostname = False
+    itself.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    itself.load_verify_locations(cadata=shown)
+    parts = _handshake(server, itself, lambda line: line.getpeercert()) or {}
+    text = str(parts.get("notAfter", ""))
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC) if text else None
+
+
+def _handshake(
+    server: Server, context: ssl.SSLContext, look: Callable[[ssl.SSLSocket], Shown]
+) -> Shown | None:
     with _offered(server) as line:
         if line is None:
             return None
-        context = ssl.create_default_context(cafile=_root(server))
-        context.check_hostname = False
         with context.wrap_socket(line) as secured:
-            shown = secured.getpeercert() or {}
-    text = str(shown.get("notAfter", ""))
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC) if text else None
+            return look(secured)
 
 
 @contextmanager
@@ -116,10 +133,3 @@ def _offered(server: Server) -> Iterator[socket.socket | None]:
     with socket.create_connection((host, int(port)), timeout=_SECONDS) as line:
         line.sendall(_SSL_REQUEST)
         yield line if line.recv(1) == b"S" else None
-
-
-def _root(server: Server) -> str | None:
-    from psycopg.conninfo import conninfo_to_dict
-
-    named = conninfo_to_dict(server.address.dsn()).get("sslrootcert")
-    return None if named in (None, "", "system") else str(named)

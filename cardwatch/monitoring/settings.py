@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, SecretStr, ValidationError
 
+from cardwatch.config import SmtpSecurity
 from cardwatch.config.environment import Variables, read_dotenv, replace
 from cardwatch.config.section import Section, SettingPath, setting
 from cardwatch.config.values import is_time_zone
@@ -33,7 +34,7 @@ class ScheduleSettings(Section):
     """When the weekly run is due: the schedule of Airflow or of the timer."""
 
     weekday: Weekday = setting("monday", "The day of the weekly run.")
-    time: TimeOfDay = setting(TimeOfDay(2, 0), "When it begins.", unit="HH:MM")
+    time: TimeOfDay = setting(TimeOfDay(2, 0), "When it begins.", unit="time of day")
     timezone: TimeZone = setting("America/Chicago", "The time zone of that hour.")
     grace_hours: float = setting(
         6.0, "How long it may take until it is missed.", unit="hours", gt=0, le=168
@@ -49,13 +50,17 @@ class HealthSettings(Section):
     report: SettingPath | None = setting(
         None, "Where the report goes; null is health_check_latest.json in output.directory."
     )
-    disk_warn_gb: float = setting(10.0, "Free space below which to warn.", unit="gigabytes", ge=0)
-    disk_fail_gb: float = setting(1.0, "Free space below which to fail.", unit="gigabytes", ge=0)
+    disk_warn_gb: float = setting(
+        10.0, "Free space below which to warn.", unit="GB of 10^9 bytes", ge=0
+    )
+    disk_fail_gb: float = setting(
+        1.0, "Free space below which to fail.", unit="GB of 10^9 bytes", ge=0
+    )
     memory_warn_gb: float = setting(
-        1.0, "Available memory below which to warn.", unit="gigabytes", ge=0
+        1.0, "Available memory below which to warn.", unit="GB of 10^9 bytes", ge=0
     )
     volume_warn_ratio: float = setting(
-        0.5,
+        0.7,
         "Rows of the newest week over the median of the weeks before, below which (or above whose"
         " inverse) to warn.",
         unit="ratio",
@@ -84,7 +89,9 @@ class HealthSettings(Section):
         30.0, "Days before a certificate or password expires to warn.", unit="days", ge=0
     )
     credentials_expire: dict[str, date] = setting(
-        {}, "Credentials that expire where no program can see it: name and date.", unit="dates"
+        {},
+        'Credentials that expire where no program can see it, such as {Power BI: "2027-06-30"}.',
+        unit="date by name",
     )
 
 
@@ -105,9 +112,9 @@ class MetricsSettings(Section):
 class QuietHours(Section):
     """Hours in which only critical alerts are sent; the others follow afterwards."""
 
-    begin: TimeOfDay = setting(TimeOfDay(0, 0), "When they begin.", unit="HH:MM")
+    begin: TimeOfDay = setting(TimeOfDay(0, 0), "When they begin.", unit="time of day")
     end: TimeOfDay = setting(
-        TimeOfDay(0, 0), "When they end; the same as the beginning is never.", unit="HH:MM"
+        TimeOfDay(0, 0), "When they end; the same as the beginning is never.", unit="time of day"
     )
     timezone: TimeZone = setting("America/Chicago", "The time zone of these hours.")
 
@@ -119,13 +126,21 @@ class AlertSettings(Section):
         (), "Mail addresses that are told, through SMTP_SERVER; empty is SMTP_USER's own."
     )
     mail_from: str = setting("", "The sender's address; empty is SMTP_USER.")
-    smtp_security: Literal["starttls", "ssl", "none"] = setting(
-        "starttls", "How the connection to the mail server is encrypted."
+    smtp_security: SmtpSecurity | None = setting(
+        None,
+        "How the connection to the mail server is encrypted: starttls, ssl or none; null is"
+        " notify.smtp_security.",
     )
     channels: tuple[SecretStr, ...] = setting(
-        (), "Other channels, as URLs of the library apprise. Never shown.", unit="URLs"
+        (),
+        "Other channels, as URLs of the library apprise such as msteams://… or json://host/path;"
+        " write secrets in them as ${NAME}. SLACK_WEBHOOK_URL needs no entry. Never shown.",
+        unit="URLs",
     )
-    attempts: int = setting(3, "How often a message is tried.", unit="attempts", ge=1, le=10)
+    attempts: int = setting(4, "How often a message is tried.", unit="attempts", ge=1, le=10)
+    wait_seconds: float = setting(
+        3.0, "How long to wait before the next attempt.", unit="seconds", ge=0, le=60
+    )
     timeout_seconds: float = setting(
         20.0, "How long sending may take in all, after which the run ends.", unit="seconds", gt=0
     )

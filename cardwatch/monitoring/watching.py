@@ -17,8 +17,8 @@ from cardwatch.errors import CardwatchError
 from cardwatch.logs import LOGGER
 from cardwatch.monitoring.alert_state import Problem, Severity
 from cardwatch.monitoring.alerting import Alerter
-from cardwatch.monitoring.findings import HealthReport, Status
-from cardwatch.monitoring.last_run import LastRun, write_last_run
+from cardwatch.monitoring.findings import RUNBOOK, Finding, HealthReport, Status
+from cardwatch.monitoring.last_run import LastRun, read_last_run, write_last_run
 from cardwatch.monitoring.metrics import (
     HEALTH_FILE,
     RUN_FILE,
@@ -39,11 +39,15 @@ _SEVERITIES: dict[Status, Severity] = {"warn": "warn", "fail": "critical"}
 
 @dataclass
 class Watched:
-    """A command that is watched; it may tell its week and what it has to say at its end."""
+    """A command that is watched; it may tell its week and what it has to say at its end.
+
+    `facts` are lines for whoever looks into a failure: the step, the run, where the log is.
+    """
 
     command: str
     week: str = ""
     summary: str = ""
+    facts: str = ""
 
 
 @contextmanager
@@ -68,18 +72,22 @@ def watched(
         return
     try:
         yield noted
-    except CardwatchError as error:
-        _after(config, noted, begun, error.exit_code, error.message, say, settings)
+    except (Exception, SystemExit) as error:
+        code, message = _ending(error, noted)
+        _after(config, noted, begun, code, message, say, settings)
         raise
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
-        _after(config, noted, begun, code, noted.summary, say, settings)
-        raise
-    except Exception as error:
-        _after(config, noted, begun, 1, f"unexpected {type(error).__name__}", say, settings)
-        raise
-    else:
-        _after(config, noted, begun, 0, "", say, settings)
+    _after(config, noted, begun, 0, "", say, settings)
+
+
+def _ending(error: BaseException, noted: Watched) -> tuple[int, str]:
+    """Return the exit code that an error ends the command with, and what there is to say of it."""
+    match error:
+        case CardwatchError():
+            return error.exit_code, error.message
+        case SystemExit(code=int() | None as code):
+            return code or 0, noted.summary
+        case _:
+            return 1, f"unexpected {type(error).__name__}"
 
 
 def _after(
@@ -111,18 +119,20 @@ def _after(
     def measure() -> None:
         write_metrics(run_metrics(last, around.records), settings.metrics, RUN_FILE)
 
-    problems = run_problems(last, noted.summary)
+    problems = run_problems(last, noted.summary, noted.facts)
     _whatever_happens(lambda: write_last_run(folder, last), say)
     _whatever_happens(measure, say)
     _whatever_happens(lambda: _alert(config, settings, problems, RUN_SCOPE, say), say)
 
 
-def run_problems(last: LastRun, summary: str) -> list[Problem]:
+def run_problems(last: LastRun, summary: str, facts: str = "") -> list[Problem]:
     """Return what there is to tell of a command that ended: that it failed, or its summary."""
     of_week = f" of {last.reporting_week}" if last.reporting_week else ""
     if last.exit_code:
         title = f"{last.command}{of_week} failed with exit code {last.exit_code}"
-        return [Problem(RUN_SCOPE, "critical", title, last.message)]
+        where = f"Runbook: {RUNBOOK}#cardwatchrunfailed"
+        text = "\n".join(filter(None, (last.message, facts, where)))
+        return [Problem(RUN_SCOPE, "critical", title, text)]
     if not summary:
         return []
     return [Problem("run:done", "info", f"{last.command}{of_week}", summary, is_event=True)]
@@ -131,40 +141,49 @@ def run_problems(last: LastRun, summary: str) -> list[Problem]:
 def after_health_check(
     config: Config, settings: MonitoringSettings, report: HealthReport, say: Say
 ) -> None:
-    """Write a report's metrics, and tell who should know what is not well; never fails."""
+    """Write a report's metrics, and tell who should know what is not well; never fails.
+
+    Nothing happens where ``monitoring.enabled`` is not set.
+    """
+    if not config.monitoring.enabled:
+        return
     around = Surroundings(LoadedConfig(config), settings, report.checked_at)
 
     def measure() -> None:
         found = health_metrics(report, free_space(around))
         write_metrics(found, settings.metrics, HEALTH_FILE)
 
-    problems = health_problems(report)
+    problems = health_problems(report, read_last_run(config.output.directory))
     _whatever_happens(measure, say)
     _whatever_happens(lambda: _alert(config, settings, problems, HEALTH_SCOPE, say), say)
 
 
-def health_problems(report: HealthReport) -> list[Problem]:
-    """Return what a health check found that is not well."""
+def health_problems(report: HealthReport, last: LastRun | None) -> list[Problem]:
+    """Return what a health check found that is not well.
+
+    That the last command failed is left out: it has told of that itself, or left it to be told.
+    """
+    told = {"last-run"} if last is not None and last.exit_code else set()
     return [
         Problem(
             f"{HEALTH_SCOPE}{each.name}",
             _SEVERITIES[each.status],
             f"health check {each.name}: {each.status}",
-            "\n".join(
-                filter(
-                    None,
-                    (
-                        f"Found: {each.measured}",
-                        f"Expected: {each.expected}" if each.expected else "",
-                        f"Next: {each.next_step}" if each.next_step else "",
-                        f"Runbook: {each.runbook}",
-                    ),
-                )
-            ),
+            _in_lines(each),
         )
-        for each in report.findings
-        if each.status in _SEVERITIES
+        for each in report.checks
+        if each.status in _SEVERITIES and each.name not in told
     ]
+
+
+def _in_lines(found: Finding) -> str:
+    lines = {
+        "Found": found.measured,
+        "Expected": found.expected,
+        "Next": found.next_step,
+        "Runbook": found.runbook,
+    }
+    return "\n".join(f"{name}: {text}" for name, text in lines.items() if text)
 
 
 def _alert(
@@ -174,8 +193,6 @@ def _alert(
     scope: str,
     say: Say,
 ) -> None:
-    if not config.monitoring.enabled:
-        return
     for delivery in Alerter(config, settings).tell(problems, scope):
         if delivery.problem:
             _said(say, f"an alert by {delivery.channel} was not sent: {delivery.problem}")

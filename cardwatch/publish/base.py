@@ -58,6 +58,40 @@ class Sink(Protocol):
         ...
 
 
+class Pages(Protocol):
+    """Makes pages for people of what a week's files say; nobody else is writing to the folder."""
+
+    def published(self, folder: Path, week: ReportingWeek) -> bytes:
+        """Return the page of a week whose files are in the output folder.
+
+        Raises
+        ------
+        ConfigurationError
+            If its JSON list or its manifest is missing or damaged.
+        """
+        ...
+
+    def under_way(self, folder: Path, files: Path, document: str, manifest: RunManifest) -> bytes:
+        """Return the page of a week that is being published.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            The output folder, with the earlier weeks.
+        files : pathlib.Path
+            Where the week's scores and quarantine are for now.
+        document : str
+            Its JSON list.
+        manifest : RunManifest
+            The record of its run.
+        """
+        ...
+
+    def index(self, folder: Path) -> bytes:
+        """Return the page that links the pages of all weeks in an output folder."""
+        ...
+
+
 @runtime_checkable
 class Mirror(Protocol):
     """A sink that holds what the week's files say, can tell whose it is, and can be sent it later.

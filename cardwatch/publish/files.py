@@ -11,16 +11,18 @@ from cardwatch.config import OutputConfig
 from cardwatch.engine import Engine
 from cardwatch.errors import ConfigurationError, PublishError
 from cardwatch.manifest import RunManifest, load_manifest
-from cardwatch.outputs import OutputFile
+from cardwatch.outputs import INDEX, OutputFile
 from cardwatch.publish.archives import file_digest
+from cardwatch.publish.base import Pages
 from cardwatch.publish.formats import (
+    list_document,
     write_list_csv,
     write_list_json,
     write_quarantine,
     write_scores,
 )
 from cardwatch.publish.lock import Say, output_lock
-from cardwatch.publish.operations import FileOperations, NewFile, translated
+from cardwatch.publish.operations import FileOperations, NewFile, replace_whole, translated
 from cardwatch.publish.retention import retain
 from cardwatch.publish.sheet import write_review_sheet
 from cardwatch.publish.transaction import FileSet, recover
@@ -55,10 +57,14 @@ class FileSink:
     ----------
     config : OutputConfig
         Folder, format of the list, how long results stay, how long to wait for another run.
+    pages : Pages, optional
+        What makes the page of the week and the index of all pages; without it there are none.
     operations : FileOperations, optional
         What touches the disk; a test passes one that fails.
     on_wait : callable, optional
         Told when another run holds the folder; logs a warning by default.
+    needs_json : bool
+        Whether somebody reads the JSON list later, whatever the format.
     """
 
     name = "files"
@@ -67,12 +73,17 @@ class FileSink:
         self,
         config: OutputConfig,
         *,
+        pages: Pages | None = None,
         operations: FileOperations | None = None,
         on_wait: Say | None = None,
+        needs_json: bool = False,
     ) -> None:
         self._config = config
+        self._pages = pages
         self._operations = operations or FileOperations()
         self._on_wait = on_wait or _log.warning
+        # The database is given what the JSON says, now or later.
+        self._needs_json = needs_json or config.database.enabled
 
     @property
     def folder(self) -> Path:
@@ -81,7 +92,10 @@ class FileSink:
 
     def planned(self, week: ReportingWeek) -> tuple[Path, ...]:
         """Return the files that writing `week` makes, in the order they are made."""
-        return tuple(self.folder / file.of(week) for file in (*self._kinds(), OutputFile.MANIFEST))
+        pages = (OutputFile.REPORT.of(week),) if self._pages else ()
+        index = (INDEX,) if self._pages else ()
+        names = (*(kind.of(week) for kind in self._kinds()), *pages, OutputFile.MANIFEST.of(week))
+        return tuple(self.folder / name for name in (*names, *index))
 
     @contextmanager
     def hold(self) -> Iterator[tuple[str, ...]]:
@@ -111,20 +125,45 @@ class FileSink:
             If the folder cannot be written, is full, or is held by another run.
         """
         with self.hold() as recovered, translated(self.folder):
-            digests = self._write_set(report, engine, manifest)
+            digests, said = self._write_set(report, engine, manifest)
             retained = self._retain(report.week, manifest)
-        written = tuple(str(path) for path in self.planned(report.week))
-        return Receipt(self.name, written, digests, (*recovered, *retained))
+            amiss = self._write_index(self._pages) if self._pages else ()
+            written = tuple(str(each) for each in self.planned(report.week) if each.is_file())
+        return Receipt(self.name, written, digests, (*recovered, *said, *retained, *amiss))
+
+    def write_pages(self, week: ReportingWeek) -> tuple[Path, ...]:
+        """Make the page of a published week from its files, and the index.
+
+        Returns
+        -------
+        tuple of pathlib.Path
+            The files that were written.
+
+        Raises
+        ------
+        ConfigurationError
+            If the week's JSON list or manifest is missing or damaged.
+        PublishError
+            If the folder cannot be written, or is held by another run.
+        """
+        if self._pages is None:
+            raise ValueError("this sink was made without pages")
+        with self.hold(), translated(self.folder):
+            page = self._pages.published(self.folder, week)
+            paths = self.folder / OutputFile.REPORT.of(week), self.folder / INDEX
+            replace_whole(paths[0], page, self._operations)
+            replace_whole(paths[1], self._pages.index(self.folder), self._operations)
+        return paths
 
     def _kinds(self) -> tuple[OutputFile, ...]:
-        # The database is given what the JSON says, now or later.
-        is_sent = self._config.database.enabled and self._config.format == "csv"
-        lists = _LISTS["both" if is_sent else self._config.format]
+        is_short = self._needs_json and self._config.format == "csv"
+        lists = _LISTS["both" if is_short else self._config.format]
         return (*lists, OutputFile.SCORES, OutputFile.QUARANTINE, OutputFile.REVIEWS)
 
     def _write_set(
         self, report: WeekReport, engine: Engine, manifest: RunManifest
-    ) -> dict[str, str]:
+    ) -> tuple[dict[str, str], tuple[str, ...]]:
+        said: tuple[str, ...] = ()
         with FileSet(self.folder, report.week, self._operations) as files:
             for kind in self._kinds():
                 with files.create(kind.of(report.week)) as file:
@@ -133,12 +172,27 @@ class FileSink:
             digests = dict(files.digests)
             del digests[OutputFile.REVIEWS.of(report.week)]  # it is there to be changed
             recorded = manifest.replacing(replaced).with_files(digests, files.sizes)
+            if self._pages:
+                said = self._add_page(files, self._pages, list_document(report), recorded)
             with files.create(OutputFile.MANIFEST.of(report.week)) as file:
                 file.write(recorded.to_json().encode())
             if self._says_something_else(report.week, replaced, files.digests):
                 run_id = replaced.run_id if replaced else ""
                 files.supersede(run_id, manifest.finished_at.date())
-        return files.digests
+        return files.digests, said
+
+    def _add_page(
+        self, files: FileSet, pages: Pages, document: str, manifest: RunManifest
+    ) -> tuple[str, ...]:
+        """Write the week's page. The list matters more than its page: a failure is only said."""
+        try:
+            page = pages.under_way(self.folder, files.new, document, manifest)
+        except Exception as error:
+            _log.warning("the page of the week could not be made", exc_info=True)
+            return (f"The report of the week was not made: {type(error).__name__}",)
+        with files.create(OutputFile.REPORT.of(manifest.week)) as file:
+            file.write(page)
+        return ()
 
     def _says_something_else(
         self, week: ReportingWeek, replaced: RunManifest | None, new: Mapping[str, str]
@@ -158,6 +212,15 @@ class FileSink:
         except ConfigurationError as error:
             _log.warning("the run that is replaced is not known: %s", error.message)
             return None
+
+    def _write_index(self, pages: Pages) -> tuple[str, ...]:
+        """Link the pages there are. The results are written: a failure here is only said."""
+        try:
+            with translated(self.folder):
+                replace_whole(self.folder / INDEX, pages.index(self.folder), self._operations)
+        except PublishError as error:
+            return (f"The index of the reports stays as it was: {error.message}",)
+        return ()
 
     def _retain(self, week: ReportingWeek, manifest: RunManifest) -> tuple[str, ...]:
         """Pack and delete what is old. The results are written: a failure here is only said."""

@@ -28,13 +28,15 @@ from cardwatch.schema import (
     CustomerFacts,
     Learning,
     ListedCustomer,
+    PortfolioWeek,
     Reason,
     WeekReport,
 )
 from cardwatch.week import ReportingWeek
 
-JSON_VERSION = 2
-"""Of the JSON list; 1 told nothing of a customer's categories, weeks, usual week and peers."""
+JSON_VERSION = 3
+"""Of the JSON list; 1 told nothing of a customer's categories, weeks, usual week and peers, 2
+nothing of the portfolio's."""
 REASON_COLUMNS = 3
 ROW_GROUP_ROWS = 131_072
 """Rows per row group, whatever batches the engine hands over, so that the bytes are the same."""
@@ -86,12 +88,13 @@ def _list_row(customer: ListedCustomer, report: WeekReport) -> list[str]:
 
 def write_csv(file: NewFile, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write text cells as CSV, quoted where they need it; lines end in a line feed."""
-    lines = map(_csv_line, chain([header], rows))
+    lines = map(csv_line, chain([header], rows))
     while some := b"".join(islice(lines, _LINES_AT_ONCE)):
         file.write(some)
 
 
-def _csv_line(cells: Sequence[str]) -> bytes:
+def csv_line(cells: Sequence[str]) -> bytes:
+    """Return one line of a CSV file."""
     # Not csv.writer: with lines that end in "\n" it leaves a lone "\r" in a cell unquoted, which
     # readers, itself included, then take for the end of a line.
     quoted = (
@@ -128,7 +131,18 @@ def _document(report: WeekReport) -> dict[str, Any]:
         "coverage": _coverage(report),
         "quarantine": [asdict(finding) for finding in report.findings],
         "notes": list(report.notes),
+        "portfolio": [_portfolio_week(week) for week in report.portfolio],
         "learning": _learning(report.learning),
+    }
+
+
+def _portfolio_week(totals: PortfolioWeek) -> dict[str, Any]:
+    return {
+        "reporting_week": totals.week.label,
+        "week_start": totals.week.monday.isoformat(),
+        "spend": float(totals.spend),
+        "transaction_count": totals.transaction_count,
+        "customers": totals.customers,
     }
 
 

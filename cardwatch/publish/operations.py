@@ -152,6 +152,17 @@ class NewFile(io.RawIOBase):
         super().close()
 
 
+def replace_whole(path: Path, content: bytes, operations: FileOperations) -> None:
+    """Write a file by rename: a reader sees what was there before, or all of `content`."""
+    draft = path.with_name(f".{path.name}.tmp")
+    operations.remove(draft)  # of a process that was killed
+    with NewFile(draft, operations) as file:
+        file.write(content)
+        file.finish()
+    operations.replace(draft, path)
+    operations.sync_folder(path.parent)
+
+
 @contextmanager
 def translated(folder: Path) -> Iterator[None]:
     """Turn errors of the file system into one clear line about the output folder.

@@ -88,12 +88,17 @@ class FileSet:
         self._staging = folder / f".run_{week.label}.tmp"
         self._archive: tuple[str, ...] = ()
 
+    @property
+    def new(self) -> Path:
+        """The hidden folder with the files of the set that were written so far."""
+        return self._staging / _NEW
+
     @contextmanager
     def create(self, name: str) -> Iterator[NewFile]:
         """Write one file of the set; it appears in the output folder with all the others."""
         if week_of(name) != self._week:
             raise ValueError(f"{name} is not a file of {self._week.label}")
-        with NewFile(self._staging / _NEW / name, self._operations) as file:
+        with NewFile(self.new / name, self._operations) as file:
             yield file
             file.finish()
             self.digests[name] = file.sha256

@@ -17,6 +17,7 @@ from cardwatch.schema import (
     FeatureTable,
     Learning,
     ListedCustomer,
+    PortfolioWeek,
     Ranking,
     Reason,
     RiskCategory,
@@ -75,6 +76,27 @@ def listed_customer(
     )
 
 
+def portfolio_weeks(engine: Engine, checked: Checked) -> tuple[PortfolioWeek, ...]:
+    """Return what all customers together did in each week of the window, oldest first."""
+    rows = engine.rows(
+        "SELECT week_index, sum(spend_cents)::BIGINT AS spend_cents, "
+        "sum(transaction_count)::BIGINT AS transaction_count, count(*) AS customers "
+        "FROM customer_week GROUP BY week_index"
+    )
+    found = {row["week_index"]: row for row in rows}
+    nothing = {"spend_cents": 0, "transaction_count": 0, "customers": 0}
+    weeks = (*checked.reference_weeks, checked.week)
+    return tuple(
+        PortfolioWeek(
+            week=week,
+            spend=_money(row["spend_cents"]),
+            transaction_count=row["transaction_count"],
+            customers=row["customers"],
+        )
+        for week, row in ((week, found.get(i, nothing)) for i, week in enumerate(weeks))
+    )
+
+
 def build_report(
     ranking: Ranking,
     checked: Checked,
@@ -82,6 +104,7 @@ def build_report(
     scored: Scored,
     notes: Sequence[str],
     numbering: Literal["guide", "iso"],
+    portfolio: tuple[PortfolioWeek, ...] = (),
     learning: Learning = NOTHING_LEARNT,
 ) -> WeekReport:
     """Collect a run's list, coverage and remarks; `notes` come before those of the steps."""
@@ -94,6 +117,7 @@ def build_report(
         detector=scored.detector,
         families=scored.families,
         numbering=numbering,
+        portfolio=portfolio,
         learning=learning,
     )
 

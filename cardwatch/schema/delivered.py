@@ -73,7 +73,10 @@ class Delivery:
 
 @dataclass(frozen=True)
 class QuarantineCount:
-    """How much one rule set aside or remarked on."""
+    """How much one rule set aside or remarked on.
+
+    `customers` is 0 where the finding is about the delivery as a whole.
+    """
 
     reason: str
     sentence: str

@@ -100,6 +100,16 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class PortfolioWeek:
+    """All customers' transactions of one week of the window; spend is net of refunds."""
+
+    week: ReportingWeek
+    spend: Decimal
+    transaction_count: int
+    customers: int
+
+
+@dataclass(frozen=True)
 class Learning:
     """What was learnt from verdicts, and what it did to the list.
 
@@ -154,6 +164,8 @@ class WeekReport:
     detector: str
     families: tuple[str, ...]
     numbering: Literal["guide", "iso"] = "guide"
+    portfolio: tuple[PortfolioWeek, ...] = ()
+    """The weeks of the window, oldest first, the scored one last."""
     learning: Learning = Learning()
 
 

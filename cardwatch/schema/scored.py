@@ -92,7 +92,8 @@ class CategoryFacts:
     """One merchant category of one customer: the scored week beside what is usual there.
 
     Amounts in currency units. `usual_spend` is the customer's mean weekly spend there over the
-    active reference weeks; `usual_ticket` the category's median spend per transaction, moved by how
+    active reference weeks, `usual_spend_share` and `usual_count_share` its share of all they paid
+    and did in them; `usual_ticket` the category's median spend per transaction, moved by how
     much the customer's tickets usually differ from such norms. `others_new` customers came new to
     it this week, `others_new_usual` is the mean of earlier weeks.
     """
@@ -101,6 +102,8 @@ class CategoryFacts:
     spend: float
     transaction_count: int
     usual_spend: float
+    usual_spend_share: float
+    usual_count_share: float
     is_new: bool
     usual_ticket: float
     users_share: float

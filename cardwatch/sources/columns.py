@@ -162,6 +162,7 @@ def _missing_columns(
         for name in missing
         if (guess := _guess(settings.theirs(name), names))
     ]
+    advice = advice or ["Say which they are in data_source.columns"]
     other = ", ".join(REQUIRED["transactions" if shape == "weekly" else "weekly"])
     if settings.shape == "auto":
         advice.append(f"The other shape has {other}")
@@ -170,7 +171,7 @@ def _missing_columns(
         + ", ".join(settings.theirs(name) for name in missing),
         where=where,
         observed=shown_names(names),
-        next_step=". ".join(advice) or "Name them in data_source.columns",
+        next_step=". ".join(advice),
     )
 
 

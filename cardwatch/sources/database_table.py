@@ -16,6 +16,7 @@ from cardwatch.sources.snapshots import Field, Times, Wanted, WeekTexts, Where
 from cardwatch.sources.week_lookup import WeekLookup
 from cardwatch.sources.week_values import WeekReader, is_temporal
 
+_REPEATING = ("VARCHAR", "SMALLINT", "INTEGER", "BIGINT", "DATE")
 _NUMBERS = ("SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE")
 
 
@@ -53,6 +54,15 @@ class DatabaseTable:
         """The columns of which weeks are summarised: who, when and how much."""
         names = ("customer_id", WEEK_COLUMN[self.shape], AMOUNT_COLUMN[self.shape])
         return [self.wanted[self.layout.positions[name]] for name in names]
+
+    @property
+    def repeating(self) -> list[str]:
+        """The columns of which many rows have the same value, by the names they arrive under."""
+        return [
+            wanted.name
+            for at, wanted in self.wanted.items()
+            if self.fields[at].kind in _REPEATING and not self.fields[at].is_exact
+        ]
 
     @property
     def is_timed(self) -> bool:

@@ -116,7 +116,8 @@ class View:
 
     def _copied(self, rows: Rows) -> Copy:
         names = rows.schema.names
-        part = self.table.part(copy_rows(rows, self.engine), names)
+        path = copy_rows(rows, self.engine, repeating=self.table.repeating)
+        part = self.table.part(path, names)
         if self.table.is_named:
             self._learn_from(part)
         count = ROW_COUNT if ROW_COUNT in names else "1"

@@ -1,4 +1,4 @@
-"""Calls that block in a driver, and end when Ctrl-C is pressed."""
+"""Calls that block in a driver, beside what else there is to do, and end when Ctrl-C is pressed."""
 
 from __future__ import annotations
 
@@ -34,17 +34,31 @@ def interruptible(call: Callable[[], Answer], cancel: Callable[[], object]) -> A
     >>> interruptible(lambda: 6 * 7, cancel=lambda: None)
     42
     """
-    if threading.current_thread() is not threading.main_thread():
-        return call()
+    return awaited(begun(call), cancel)
+
+
+def begun(call: Callable[[], Answer]) -> Future[Answer]:
+    """Begin a call in a thread of its own, for `awaited`."""
     answer: Future[Answer] = Future()
     threading.Thread(target=_answer, args=(answer, call), daemon=True).start()
+    return answer
+
+
+def awaited(answer: Future[Answer], cancel: Callable[[], object]) -> Answer:
+    """Return the answer of a call that was begun; as `interruptible` does."""
     try:
         return answer.result()
     except KeyboardInterrupt:
+        given_up(answer, cancel)
+        raise
+
+
+def given_up(answer: Future[Answer], cancel: Callable[[], object]) -> None:
+    """Cancel a call whose answer nobody wants, and return once it has ended."""
+    if not answer.done():
         with suppress(Exception):  # it may have ended by itself
             cancel()
         wait([answer])
-        raise
 
 
 def _answer(answer: Future[Answer], call: Callable[[], Answer]) -> None:

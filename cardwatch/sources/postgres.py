@@ -8,8 +8,10 @@ written as text by the server: exact, and faster than any other exact way.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +22,13 @@ from cardwatch.database.address import DatabaseAddress
 from cardwatch.database.connection import session_parameters
 from cardwatch.database.faults import translated
 from cardwatch.errors import SourceError
-from cardwatch.sources.interruptible import interruptible
+from cardwatch.sources.interruptible import awaited, begun, given_up, interruptible
 from cardwatch.sources.postgres_sql import Statements, Typed
 from cardwatch.sources.postgres_sums import can_sum, remainder_statement, sums_statement
 from cardwatch.sources.snapshots import Field, Rows, Sums, Wanted, Where
 
 if TYPE_CHECKING:
-    from adbc_driver_manager.dbapi import Connection
+    from adbc_driver_manager.dbapi import Connection, Cursor
 
 _KINDS: Mapping[str, tuple[pa.DataType, str]] = {
     "int2": (pa.int16(), "SMALLINT"),
@@ -119,6 +121,19 @@ class PostgresDatabase:
         return translated(self.address, SourceError, table=self.table)
 
 
+@dataclass(eq=False)
+class _Unread:
+    """A statement whose rows were not all read; `coming` is its next batch, on the way."""
+
+    cursor: Cursor
+    coming: Future[pa.RecordBatch | None] | None = None
+
+    def give_up(self, cancel: Callable[[], object]) -> None:
+        """Wait until nothing of it is on the way: the driver bears no second call beside that."""
+        if self.coming is not None:
+            given_up(self.coming, cancel)
+
+
 class PostgresSnapshot:
     """One transaction: see `Snapshot`."""
 
@@ -130,7 +145,7 @@ class PostgresSnapshot:
         with database.translated():
             connection = dbapi.connect(database.address.uri(**database.parameters), autocommit=True)
         self._connection = connection
-        self._unread: list[object] = []
+        self._unread: list[_Unread] = []
         self._close = weakref.finalize(self, _close, connection, self._unread)
         try:
             self._begin()
@@ -212,34 +227,42 @@ class PostgresSnapshot:
         # fetch_record_batch() has another reader, whose errors have no SQLSTATE.
         from adbc_driver_manager._reader import AdbcRecordBatchReader
 
-        cursor = self._connection.cursor()
-        self._unread.append(cursor)
-        with self._read_from(cursor):
+        unread = _Unread(self._connection.cursor())
+        self._unread.append(unread)
+        cursor = unread.cursor
+        with self._read(unread):
             interruptible(partial(cursor.execute, statement.as_string(None)), cursor.adbc_cancel)
             stream = cursor.fetch_arrow()
             reader = AdbcRecordBatchReader._import_from_c(stream.address)
+        return Rows(reader.schema, self._batches(unread, iter(reader)))
 
-        def batches() -> Iterator[pa.RecordBatch]:
-            arriving = iter(reader)
-            with cursor:
+    def _batches(
+        self, unread: _Unread, arriving: Iterator[pa.RecordBatch]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield batches; the next one arrives while one is looked at."""
+        following = partial(next, arriving, None)
+        with unread.cursor as cursor:
+            try:
+                unread.coming = begun(following)
                 while True:
-                    with self._read_from(cursor):
-                        batch = interruptible(partial(next, arriving, None), cursor.adbc_cancel)
+                    with self._read(unread):
+                        batch = awaited(unread.coming, cursor.adbc_cancel)
                     if batch is None:
-                        self._unread.remove(cursor)
+                        self._unread.remove(unread)
                         return
+                    unread.coming = begun(following)
                     yield batch
-
-        return Rows(reader.schema, batches())
+            finally:
+                unread.give_up(cursor.adbc_cancel)
 
     @contextmanager
-    def _read_from(self, cursor: object) -> Iterator[None]:
+    def _read(self, unread: _Unread) -> Iterator[None]:
         """Translate errors, after which there is nothing left to cancel."""
         try:
             with self._database.translated():
                 yield
         except SourceError:
-            self._unread.remove(cursor)
+            self._unread.remove(unread)
             raise
 
 
@@ -265,9 +288,11 @@ def _scale(modifier: int) -> int | None:
     return declared - 0x800 if declared & 0x400 else declared
 
 
-def _close(connection: Connection, unread: Sequence[object]) -> None:
+def _close(connection: Connection, unread: Sequence[_Unread]) -> None:
     if unread:  # or the server goes on with it until it next writes
         with suppress(Exception):
             connection.adbc_cancel()
+    for each in unread:
+        each.give_up(connection.adbc_cancel)
     with suppress(Exception):
         connection.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import date
@@ -39,6 +40,8 @@ from cardwatch.sources.week_values import (
     too_many_weeks,
 )
 from cardwatch.week import ReportingWeek
+
+_log = logging.getLogger(__name__)
 
 
 class TabularSource(ABC):
@@ -118,6 +121,10 @@ class TabularSource(ABC):
             self._check_weeks(opened, contents)
             present = [ReportingWeek(day) for day in contents.mondays]
             raise week_not_available(week, present, self._origin, self._reader.numbering)
+        for item in opened.items:
+            held = contents.by_item.get(item, {}).keys() & set(window)
+            if held:
+                _log.debug("reading %s: %d weeks of the window", opened.shown(item), len(held))
         staging = self._staging(opened, contents, window) if opened.staged else None
 
         def select(weeks: Sequence[ReportingWeek]) -> str:

@@ -17,14 +17,14 @@ airflow_of() {
     release=$(release_of "$1")
     shift
     (cd "${INSTALLATION}" && exec "${release}/venv/bin/python" "${LIB}/with_env.py" \
-        "${release}/venv/bin/airflow" "$@")
+        "${release}/venv/bin/python" -m airflow "$@")
 }
 
 # Airflow has a database of its own, whose tables belong to one version of it.
 # airflow_database FROM TO
 airflow_database() {
     [[ $1 != "$2" ]] && has_airflow "$1" && has_airflow "$2" || return 0
-    would "compare the versions of Airflow, and migrate its database where they differ" && return
+    would "compare the versions of Airflow, and migrate its database where they differ" && return 0
     local from to
     from=$(airflow_of "$1" version | tail -n 1)
     to=$(airflow_of "$2" version | tail -n 1)
@@ -42,7 +42,7 @@ airflow_database() {
 check_dag() {
     local release
     release=$(release_of "$1")
-    would "load dags/anomaly_detection_dag.py" && return
+    would "load dags/anomaly_detection_dag.py" && return 0
     [[ -f ${release}/dags/anomaly_detection_dag.py ]] || return 0
     if has_airflow "$1"; then
         quietly env --chdir="${INSTALLATION}" "${release}/venv/bin/python" "${LIB}/with_env.py" \
@@ -53,13 +53,18 @@ check_dag() {
     fi
 }
 
+# lists_the_dag VERSION [--local]; Airflow 2 has no such option, and needs none.
+lists_the_dag() {
+    local said
+    said=$(airflow_of "$1" dags list "${@:2}" 2>/dev/null) && [[ ${said} == *card_portfolio_anomaly_detection* ]]
+}
+
 dag_is_listed() {
     local version until
     version=$(deployed_version)
     has_airflow "${version}" || return 0
     until=$((SECONDS + WAIT_SECONDS))
-    until airflow_of "${version}" dags list --local 2>/dev/null |
-        grep --quiet card_portfolio_anomaly_detection; do
+    until lists_the_dag "${version}" --local || lists_the_dag "${version}"; do
         ((SECONDS < until)) || fail "Airflow does not list the DAG: docs/RUNBOOK.md#airflow-dag-not-appearing"
         sleep 2
     done

@@ -4,7 +4,7 @@
 CONFIGURED=(config/config.yaml config/monitoring_config.yaml .env)
 
 make_folders() {
-    would "make logs, outputs, cache and datasamples where missing, and the configuration files" && return
+    would "make logs, outputs, cache and datasamples where missing, and the configuration files" && return 0
     local release name
     release=$(release_of "$1")
     mkdir -p logs outputs cache datasamples config
@@ -32,7 +32,7 @@ back_up_configuration() {
 
 save() {
     say "Saving $1 as $1.backup"
-    would "save $1" && return
+    would "save $1" && return 0
     if [[ -f $1.backup ]]; then
         mkdir -p backups && chmod 700 backups
         mv "$1.backup" "backups/$(basename "$1").$(date --utc --reference="$1.backup" +%Y%m%dT%H%M%SZ)"
@@ -50,6 +50,7 @@ forget_old_backups() {
 # What is replaced is kept as *.replaced, so that this can be undone as well.
 restore_configuration() {
     local file found=''
+    RESTORED=()
     for file in "${CONFIGURED[@]}"; do
         [[ -f ${file}.backup ]] || continue
         found=yes
@@ -58,8 +59,16 @@ restore_configuration() {
         would "replace ${file}" && continue
         [[ ! -f ${file} ]] || install -m 600 "${file}" "${file}.replaced"
         put_in_place "${file}.backup" "${file}"
+        RESTORED+=("${file}")
     done
     [[ -n ${found} ]] || cannot_start "there is no backup: config/config.yaml.backup, .env.backup"
+}
+
+undo_restoring() {
+    local file
+    for file in "${RESTORED[@]}"; do
+        [[ ! -f ${file}.replaced ]] || put_in_place "${file}.replaced" "${file}"
+    done
 }
 
 put_in_place() {

@@ -10,7 +10,7 @@ newest_python() {
     local name
     for name in ${DEPLOY_PYTHON:-python3.13 python3.12 python3.11 python3}; do
         "${name}" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null &&
-            echo "${name}" && return
+            echo "${name}" && return 0
     done
     echo "deploy: no Python of 3.11 or later with the module venv: apt install python3.11-venv, or set DEPLOY_PYTHON" >&2
     return 1

@@ -36,16 +36,17 @@ run() {
     fi
 }
 
-# In a dry run, says what would be done, and is true: `would "…" && return`.
+# In a dry run, says what would be done, and is true: `would "…" && return 0`.
 would() {
     [[ -n ${DRY_RUN-} ]] || return 1
     say "would $*"
 }
 
-# Runs a command whose output matters only where it fails.
+# Runs a command whose output matters only where it fails. Like all that runs on the way back, it names
+# the status it returns: in a trap, a bare `return` gives the one from before.
 quietly() {
     local said
-    said=$("$@" 2>&1) && return
+    said=$("$@" 2>&1) && return 0
     printf '%s\n' "${said}" | tail -n 40 >&2
     return 1
 }

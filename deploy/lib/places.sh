@@ -13,10 +13,10 @@ find_installation() {
     cd "${INSTALLATION}" || exit 2
     # shellcheck source=/dev/null
     [[ ! -f config/deploy.conf ]] || source config/deploy.conf
-    KEEP=${DEPLOY_KEEP:-3}
-    WAIT_SECONDS=${DEPLOY_WAIT_SECONDS:-60}
-    SETTLE_SECONDS=${DEPLOY_SETTLE_SECONDS:-10}
-    INSTALL=${DEPLOY_INSTALL:-${LIB}/install.sh}
+    export KEEP=${DEPLOY_KEEP:-3}
+    export WAIT_SECONDS=${DEPLOY_WAIT_SECONDS:-60}
+    export SETTLE_SECONDS=${DEPLOY_SETTLE_SECONDS:-10}
+    export INSTALL=${DEPLOY_INSTALL:-}
     export DEPLOY_PYTHON=${DEPLOY_PYTHON:-}
     # Nothing of the caller's own Python may leak into a release.
     unset PYTHONPATH PYTHONHOME VIRTUAL_ENV

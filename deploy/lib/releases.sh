@@ -11,16 +11,26 @@ version_at() { [[ ! -L $1 ]] || basename "$(readlink "$1")"; }
 deployed_version() { version_at "${INSTALLATION}/current"; }
 previous_version() { version_at "${INSTALLATION}/previous"; }
 
+# fetch_tags VERSION
 fetch_tags() {
+    local said
     if [[ -z $(git remote) ]]; then
         say "The repository has no remote: its tags are taken as they are"
-    else
-        run git fetch --quiet --tags ||
-            warn "the remote repository cannot be reached; the tags that are here are used"
+    elif would "fetch the tags of the remote repository"; then
+        return 0
+    elif ! said=$(LC_ALL=C git fetch --tags 2>&1); then
+        [[ ! ${said} =~ [[:space:]]"$1"[[:space:]].*"would clobber existing tag" ]] ||
+            cannot_start "the tag $1 has moved in the remote repository: a release gets a new version number"
+        warn "not all tags could be fetched; those that are here are used: ${said##*$'\n'}"
     fi
 }
 
-commit_of() { git rev-parse --quiet --verify "refs/tags/$1^{commit}"; }
+# In a dry run, a tag that would be fetched is known by the remote repository alone.
+commit_of() {
+    git rev-parse --quiet --verify "refs/tags/$1^{commit}" && return 0
+    [[ -n ${DRY_RUN-} && -n ${FETCH-} && -n $(git remote) ]] || return 1
+    git ls-remote --exit-code --quiet --tags "$(git remote | head -n 1)" "refs/tags/$1" | cut -f 1
+}
 
 tag_exists() {
     commit_of "$1" >/dev/null || cannot_start "there is no tag '$1'. The newest are:" \
@@ -48,12 +58,12 @@ make_release() {
     commit=$(commit_of "$1")
     if is_complete "$1"; then
         say "$1 is installed already"
-        return
+        return 0
     fi
     files=(requirements.txt)
     if uses_airflow; then files+=(requirements-airflow.txt); fi
     if [[ -n ${WITH_TESTS-} ]]; then files+=(requirements-dev.txt); fi
-    would "install $1 into ${release}, with ${files[*]}" && return
+    would "install $1 into ${release}, with ${files[*]}" && return 0
     mkdir -p "${INSTALLATION}/releases"
     git worktree prune
     if [[ $(git -C "${release}" rev-parse HEAD 2>/dev/null) != "${commit}" || ! -d ${release} ]]; then
@@ -62,7 +72,7 @@ make_release() {
         git worktree add --quiet --detach "${release}" "${commit}"
     fi
     rm -rf "${release}/venv"
-    bash "${INSTALL}" "${release}" "${files[@]}"
+    bash "${INSTALL:-${LIB}/install.sh}" "${release}" "${files[@]}"
     printf '%s\n' "${commit}" >"${release}/venv/.complete"
 }
 
@@ -92,21 +102,22 @@ previous_is() {
 
 # Links for what the version in place has, and none for what it lacks.
 link_paths() {
-    would "link ${LINKED[*]} to current/" && return
+    would "link ${LINKED[*]} to current/" && return 0
     local name file
     for name in "${LINKED[@]}"; do
-        [[ -L ${name} || ! -e ${name} ]] ||
-            fail "${INSTALLATION}/${name} is in the way of a link to current/${name}: move it away"
-        if [[ -e current/${name} ]]; then
+        if [[ ! -e current/${name} ]]; then
+            [[ ! -L ${name} ]] || rm -f "${name}"
+        elif [[ -L ${name} || ! -e ${name} ]]; then
             [[ $(readlink "${name}") == "current/${name}" ]] || point "${name}" "current/${name}"
         else
-            rm -f "${name}"
+            fail "${INSTALLATION}/${name} is in the way of a link to current/${name}: move it away"
         fi
     done
-    find config -maxdepth 1 -type l -lname '../current/config/*' -delete
     for file in current/config/*.example.yaml; do
-        ln -sf "../${file}" "config/${file##*/}"
+        name=config/${file##*/}
+        [[ $(readlink "${name}") == "../${file}" ]] || point "${name}" "../${file}"
     done
+    find config -maxdepth 1 -xtype l -lname '../current/config/*' -delete
     # The guide's copy of the DAG would stay behind; a link does not.
     if [[ -d airflow/dags && ! -L airflow/dags ]]; then
         for file in current/dags/*.py; do

@@ -65,7 +65,7 @@ restarts() {
 services_are_well() {
     find_units
     ((${#UNITS[@]})) || return 0
-    would "wait until these are active: ${UNITS[*]}" && return
+    would "wait until these are active: ${UNITS[*]}" && return 0
     local until before
     until=$((SECONDS + WAIT_SECONDS))
     until all_active; do

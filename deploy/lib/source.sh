@@ -9,7 +9,7 @@ use_database() {
     [[ -f .env ]] || cannot_start "there is no .env"
     [[ -f ${other} ]] || cannot_start "there is no ${other}: write the lines DB_HOST, DB_PORT, … of that database into it (chmod 600)"
     grep --extended-regexp --quiet "${DATABASE_LINE}" "${other}" || cannot_start "${other} has no line DB_…"
-    would "replace the lines DB_… of .env by those of ${other}, and read the source" && return
+    would "replace the lines DB_… of .env by those of ${other}, and read the source" && return 0
     umask 077
     was=$(mktemp ./.env.was.XXXXXX)
     cp .env "${was}"

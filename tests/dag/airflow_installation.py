@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -61,6 +62,7 @@ class Airflow:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "CARDWATCH_HOME": str(self.work),
             "CARDWATCH_PYTHON": sys.executable,
             "CARDWATCH_RETRY_SECONDS": "1",
@@ -103,7 +105,7 @@ class Airflow:
 
     @contextmanager
     def standing(self) -> Iterator[Callable[[], bool]]:
-        """Run all services as ``airflow standalone`` does; yields a check that they still run."""
+        """Run all services as ``airflow standalone`` does; yields whether they are all up."""
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
@@ -128,7 +130,14 @@ class Airflow:
         def is_up() -> bool:
             said = log.read_text(encoding="utf-8", errors="replace")
             assert process.poll() is None, said[-8_000:]
-            return True
+            address = f"http://127.0.0.1:{port}/api/v2/monitor/health"
+            try:
+                with urlopen(address, timeout=30) as answer:
+                    told = json.load(answer)
+            except OSError:
+                return False
+            names = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+            return all(told[name]["status"] == "healthy" for name in names)
 
         try:
             yield is_up

@@ -21,16 +21,21 @@ GIT = {
 UNITS = "airflow-scheduler.service cardwatch.timer"
 
 CARDWATCH = """\
-#!/usr/bin/env bash
 # Stands in for the program: does what the file `behaviour` of its release says.
-release=$(dirname "$(dirname "$(dirname "$(readlink -f "$0")")")")
-echo "$(basename "${release}") $*" >>"${CALLS:-/dev/null}"
-refused=$(<"${release}/behaviour")
-[[ -z ${refused} || $* != ${refused} ]] || exit 2
-case $* in
-    "config show output.database.enabled"*) echo '"value": "true"' ;;
-    "config show"*) ! grep -q "not for $(<"${release}/version")" config/config.yaml ;;
-esac
+import fnmatch, os, pathlib, sys
+release = pathlib.Path(__file__).resolve().parents[1]
+def main():
+    words = " ".join(sys.argv[1:])
+    with open(os.environ.get("CALLS", os.devnull), "a") as calls:
+        print(release.name, words, file=calls)
+    refused = (release / "behaviour").read_text()
+    if refused and fnmatch.fnmatch(words, refused):
+        sys.exit(2)
+    if words.startswith("config show output.database.enabled"):
+        print('"value": "true"')
+    elif words.startswith("config"):
+        version = (release / "version").read_text()
+        sys.exit(2 * (f"not for {version}" in pathlib.Path("config/config.yaml").read_text()))
 """
 MAIN = """\
 import pathlib, sys
@@ -45,18 +50,25 @@ set -eu
 cd "$1"
 [[ ! -e uninstallable ]] || { echo "no matching distribution" >&2; exit 1; }
 mkdir -p venv/bin
-cp program venv/bin/cardwatch
-printf '#!/bin/sh\\nPYTHONPATH="%s" exec %s "$@"\\n' "$1" "$PYTHON" >venv/bin/python
+printf '#!/bin/sh\\nPYTHONPATH="${PYTHONPATH:-%s}" exec %s -S "$@"\\n' "$1" "$PYTHON" \\
+    >venv/bin/python
+printf '#!/bin/sh\\nexec "%s" -c "from cardwatch.cli import main; main()" "$@"\\n' \\
+    "$1/venv/bin/python" >venv/bin/cardwatch
 chmod +x venv/bin/*
 """
 SYSTEMCTL = """\
 #!/usr/bin/env bash
-# Stands in for systemctl: a unit is down while the version in place has a file `crashes`.
+# Stands in for systemctl: a unit is down while the version in place has a file `crashes`, does not
+# start with a file `unstartable`, and comes and goes with a file `flaps`.
 echo "$*" >>"${CALLS}"
 case $1 in
     is-enabled) [[ " ${ENABLED} " == *" ${*: -1} "* ]] ;;
     is-active) [[ ! -e ${INSTALLATION}/current/crashes ]] ;;
-    show) echo NRestarts=0 ;;
+    restart)
+        [[ ! -e ${INSTALLATION}/current/unstartable ]] || exit 1
+        readlink "${INSTALLATION}/current" >"${CALLS}.running"
+        ;;
+    show) [[ ! -e ${INSTALLATION}/current/flaps ]] && echo NRestarts=0 || date +%N ;;
 esac
 """
 
@@ -81,6 +93,11 @@ class Installation:
     def current(self) -> str | None:
         link = self.folder / "current"
         return link.readlink().name if link.is_symlink() else None
+
+    @property
+    def running(self) -> str:
+        """The version whose services were started last."""
+        return Path(self.variables["CALLS"] + ".running").read_text(encoding="utf-8").strip()[9:]
 
     @property
     def journal(self) -> list[list[str]]:
@@ -139,6 +156,7 @@ def git(folder: Path, *words: str) -> None:
 
 def release(origin: Path, version: str, **files: str) -> None:
     for name, text in {"version": version, **files}.items():
+        (origin / name).parent.mkdir(exist_ok=True)
         (origin / name).write_text(text, encoding="utf-8")
     git(origin, "add", "--all")
     git(origin, "commit", "--quiet", "--message", f"release {version}")
@@ -162,7 +180,7 @@ def make_origin(folder: Path) -> Path:
         (folder / name / "__init__.py").touch()
     for name in ("config.example.yaml", "monitoring_config.example.yaml"):
         (folder / "config" / name).write_text("environment: production\n", encoding="utf-8")
-    executable(folder / "program", CARDWATCH)
+    (folder / "cardwatch" / "cli.py").write_text(CARDWATCH, encoding="utf-8")
     (folder / "main.py").write_text(MAIN, encoding="utf-8")
     (folder / "requirements.txt").write_text("", encoding="utf-8")
     (folder / ".gitignore").write_text("venv/\n.env\nconfig/config.yaml\n", encoding="utf-8")

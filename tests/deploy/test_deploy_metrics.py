@@ -10,22 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from time import time
 from typing import Any
 
 import pytest
 import yaml
-from textfiles import (
-    LABELLED,
-    NAMES,
-    fetch,
-    free_port,
-    health_metrics,
-    program,
-    run_metrics,
-    started,
-    until,
-)
+from command_line import cardwatch
+from prometheus_programs import fetch, free_port, program, started, until
+from small_portfolio import WEEK
+
+from cardwatch.cli import health_main
+from cardwatch.monitoring.health_checks import CHECKS
+from cardwatch.monitoring.metrics import CATALOG, PREFIX
+from cardwatch.monitoring.settings import HealthSettings
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy/prometheus/cardwatch.rules.yml"
@@ -56,17 +52,31 @@ def test_every_rule_has_a_severity_a_summary_and_a_page_in_the_runbook() -> None
         assert rule["alert"] in headings
 
 
-def test_rules_and_dashboard_read_the_metrics_that_there_are_and_the_examples_have_them_all() -> (
-    None
-):
-    text = "".join([*(rule["expr"] for rule in rules()), *queries()])
-    assert set(re.findall(r"cardwatch_[a-z_]+", text)) <= NAMES
-    written = run_metrics(0) + health_metrics(0)
-    shown = {
-        name + ("{" + ",".join(re.findall(r"(\w+)=", labels)) + "}" if labels else "")
-        for name, labels in re.findall(r"^(\w+)(\{.*\})? ", written, re.M)
+def test_every_check_and_every_alert_has_a_page_in_the_runbook() -> None:
+    headings = re.findall(r"^### (.+)$", RUNBOOK.read_text(encoding="utf-8"), re.M)
+    assert set(CHECKS) <= set(headings)
+    assert {f"Cardwatch{name}" for name in ALERTS} == {
+        heading for heading in headings if heading.startswith("Cardwatch")
     }
-    assert shown == set(LABELLED)
+
+
+def test_rules_and_dashboard_read_metrics_and_labels_that_there_are() -> None:
+    known = {PREFIX + metric.name: {*metric.labels, "instance"} for metric in CATALOG}
+    for text in [*(rule["expr"] for rule in rules()), *queries()]:
+        for name, selected in re.findall(r"(cardwatch_[a-z_]+)(?:\{(.*?)\})?", text):
+            assert set(re.findall(r"(\w+)[=!]", selected)) <= known[name], text
+    shown = {name for text in queries() for name in re.findall(r"cardwatch_[a-z_]+", text)}
+    assert shown == set(known) - {"cardwatch_last_run_timestamp_seconds"}
+
+
+def test_the_rules_hold_what_the_health_check_holds() -> None:
+    health = HealthSettings()
+    limits = {rule["alert"]: float(rule["expr"].split()[-1]) for rule in rules()
+              if rule["alert"] not in ("CardwatchMissedRun", "CardwatchHealthSilent")}  # fmt: skip
+    assert limits["CardwatchQuarantineHigh"] == health.quarantine_warn_share
+    assert limits["CardwatchVolumeDrop"] == health.volume_warn_ratio
+    assert limits["CardwatchDrift"] == health.drift_fail_psi
+    assert limits["CardwatchDiskLow"] == health.disk_warn_gb * 1e9
 
 
 def test_every_rule_is_tested_firing_and_not_firing() -> None:
@@ -162,16 +172,15 @@ class Webhook:
 
 @dataclass
 class Watching:
-    """A textfile folder, and the Prometheus and the webhook at the other end of the line."""
+    """An installation that is watched, and the Prometheus and the webhook at the other end."""
 
-    textfiles: Path
+    folder: Path
     prometheus: str
     webhook: Webhook
 
-    def write(self, name: str, text: str) -> None:
-        new = self.textfiles / f"{name}.new"
-        new.write_text(text, encoding="utf-8")
-        new.rename(self.textfiles / name)
+    def run(self, week: str, code: int = 0) -> None:
+        words = ("run", "--source", "data", "--reporting-week", week)
+        cardwatch(self.folder, *words, code=code, ENABLE_MONITORING="true")
 
     def ask(self, query: str) -> list[Any]:
         answer = fetch(f"{self.prometheus}/api/v1/query", query=query)
@@ -179,10 +188,15 @@ class Watching:
 
 
 @pytest.fixture
-def watching(tmp_path: Path) -> Iterator[Watching]:
+def watching(tmp_path: Path, portfolio: Path) -> Iterator[Watching]:
     exporter, prometheus, manager = free_port(), free_port(), free_port()
     textfiles = tmp_path / "textfile"
     textfiles.mkdir()
+    (tmp_path / "data").symlink_to(portfolio)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "monitoring_config.yaml").write_text(
+        "metrics: {textfile_directory: textfile}\n"
+    )
     example = yaml.safe_load((RULES.parent / "prometheus.example.yml").read_text(encoding="utf-8"))
     example["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     [scrape] = example["scrape_configs"]
@@ -230,15 +244,18 @@ def watching(tmp_path: Path) -> Iterator[Watching]:
                 f"--web.listen-address=127.0.0.1:{prometheus}",
             ),
         ):
-            yield Watching(textfiles, f"http://127.0.0.1:{prometheus}", webhook)
+            yield Watching(tmp_path, f"http://127.0.0.1:{prometheus}", webhook)
 
 
 @pytest.mark.system
 def test_every_panel_has_data_and_an_alert_reaches_the_webhook_and_is_resolved(
     watching: Watching,
 ) -> None:
-    watching.write("cardwatch.prom", run_metrics(time()))
-    watching.write("cardwatch_health.prom", health_metrics(time()))
+    for week in (WEEK - 1, WEEK):
+        watching.run(week.label)
+    cardwatch(
+        watching.folder, "--source", "data", code=1, entry=health_main, ENABLE_MONITORING="true"
+    )
     until(lambda: watching.ask("cardwatch_rows"), "Prometheus has scraped the run")
     until(lambda: watching.ask("cardwatch_health_status"), "Prometheus has scraped the checks")
     for query in queries():
@@ -246,7 +263,7 @@ def test_every_panel_has_data_and_an_alert_reaches_the_webhook_and_is_resolved(
         assert found, query
         assert all("NaN" not in each["value"] for each in found), query
 
-    watching.write("cardwatch.prom", run_metrics(time(), success=False))
+    watching.run("2019-10", code=3)
     until(lambda: watching.webhook.heard("CardwatchRunFailed", "firing"), "the alert")
     [alert] = [
         each for each in watching.webhook.received
@@ -255,7 +272,36 @@ def test_every_panel_has_data_and_an_alert_reaches_the_webhook_and_is_resolved(
     assert alert["labels"]["severity"] == "critical"
     assert alert["annotations"]["runbook_url"].endswith("#cardwatchrunfailed")
 
-    watching.write("cardwatch.prom", run_metrics(time()))
+    watching.run(WEEK.label)
     until(lambda: watching.webhook.heard("CardwatchRunFailed", "resolved"), "the end of the alert")
+    # The portfolio is of last year; before the first run there is nothing.
     others = {each["labels"]["alertname"] for each in watching.webhook.received}
-    assert others <= {"CardwatchRunFailed", "CardwatchHealthSilent", "CardwatchMissedRun"}
+    assert others - {"CardwatchHealthSilent", "CardwatchMissedRun"} == {
+        "CardwatchRunFailed", "CardwatchStaleData",
+    }  # fmt: skip
+
+
+@pytest.mark.system
+def test_a_pushgateway_takes_what_a_run_and_a_health_check_push(
+    tmp_path: Path, portfolio: Path
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "data").symlink_to(portfolio)
+    port = free_port()
+    gateway = f"http://127.0.0.1:{port}"
+    (tmp_path / "config" / "monitoring_config.yaml").write_text(
+        f'metrics: {{pushgateway: "{gateway}"}}\n'
+    )
+    server = program("prometheus-pushgateway")
+    with started(tmp_path, server, f"--web.listen-address=127.0.0.1:{port}"):
+        until(lambda: fetch(f"{gateway}/-/ready"), "the gateway is ready")
+        words = ("--source", "data")
+        on: dict[str, Any] = {"ENABLE_MONITORING": "true"}
+        run = cardwatch(tmp_path, "run", *words, "--reporting-week", WEEK.label, **on)
+        check = cardwatch(tmp_path, *words, code=1, entry=health_main, **on)
+        assert "Monitoring: " not in run.err + check.err
+        pushed = fetch(f"{gateway}/metrics")
+    assert re.search(r'^cardwatch_last_run_success\{.*job="cardwatch".*\} 1$', pushed, re.M)
+    assert re.search(
+        r'^cardwatch_health_status\{check="disk",.*job="cardwatch_health"', pushed, re.M
+    )

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from sandbox import Installation, clone, git, make_origin
+from sandbox import MAIN, Installation, clone, git, make_origin
 
 GUIDES_PATHS = ("main.py", "src", "deploy.sh", "deploy/rollback.sh", "requirements.txt", "docs",
                 "venv/bin/python", "config/config.example.yaml")  # fmt: skip
@@ -74,8 +74,9 @@ def test_a_new_version_takes_over_and_a_rollback_leads_back_and_forth(
     deployed.rollback()
     assert deployed.current == "v1.0.0"
     deployed.rollback("code", "v1.1.0")
-    assert deployed.current == "v1.1.0"
-    assert [entry[:3] for entry in deployed.journal[1:]] == [
+    assert deployed.current == deployed.running == "v1.1.0"
+    assert "is in place already: its services are restarted" in deployed.rollback("code", "v1.1.0")
+    assert [entry[:3] for entry in deployed.journal[1:4]] == [
         ["deployed", "v1.0.0", "v1.1.0"],
         ["rolled-back", "v1.1.0", "v1.0.0"],
         ["rolled-back", "v1.0.0", "v1.1.0"],
@@ -90,16 +91,23 @@ def test_a_dry_run_changes_nothing(cloned: Installation) -> None:
     assert not [line for line in cloned.calls if line.startswith("restart")]
 
 
+WRITES_AND_FAILS = f"{MAIN}raise SystemExit(1)\n"
 FAULTS = {
     "installing": ({"uninstallable": ""}, "no matching distribution"),
-    "configuration": ({"behaviour": "config show"}, "does not accept the configuration"),
+    "configuration": ({"behaviour": "config *"}, "does not accept the configuration"),
     "source": ({"behaviour": "config check"}, "cannot read the source, and v1.0.0 can"),
     "smoke test": ({"behaviour": "sample*"}, "does not score the sample portfolio"),
     "main.py": ({"main.py": "raise SystemExit(1)"}, "does not score the sample portfolio"),
+    "exit code": ({"main.py": WRITES_AND_FAILS}, "does not score the sample portfolio"),
+    "the DAG": ({"dags/anomaly_detection_dag.py": "def:"}, "SyntaxError"),
     "tables": ({"behaviour": "db *"}, "the tables could not be made"),
+    "links": ({"README.md": ""}, "README.md is in the way"),
+    "start": ({"unstartable": ""}, "step: Restarting the services"),
     "services": ({"crashes": ""}, "not active"),
+    "a loop": ({"flaps": ""}, "does not stay up"),
 }
 FAST = ("installing", "services")
+AFTER_THE_SWITCH = {"links": 4, "start": 5, "services": 6, "a loop": 6}
 
 
 @pytest.mark.parametrize(
@@ -110,24 +118,43 @@ def test_whatever_fails_the_old_version_is_in_place_and_runs(
     deployed: Installation, fault: str
 ) -> None:
     files, words = FAULTS[fault]
+    if fault == "links":
+        deployed.write("README.md", "somebody's own")
     deployed.release("v1.1.0", **files)
     said = deployed.deploy("v1.1.0", code=1)
     assert words in said
     assert "v1.0.0 is in place, as before" in said
-    assert deployed.current == "v1.0.0"
+    assert deployed.current == deployed.running == "v1.0.0"
     assert deployed.journal[-1][:3] == ["failed", "v1.0.0", "v1.1.0"]
     restarted = [line for line in deployed.calls if line.startswith("restart")]
-    assert len(restarted) == (6 if fault == "services" else 2)
+    assert len(restarted) == AFTER_THE_SWITCH.get(fault, 2)
     assert not (deployed.folder / "previous").exists()
     deployed.deploy("v1.0.0")
 
 
 @pytest.mark.system
+def test_the_tests_of_a_version_can_be_a_step_as_well(deployed: Installation) -> None:
+    deployed.release("v1.1.0", **{"requirements-dev.txt": ""})
+    said = deployed.deploy("--with-tests", "v1.1.0", code=1)
+    assert "No module named pytest" in said  # the stand-in has none
+    assert deployed.current == "v1.0.0"
+
+
+@pytest.mark.system
+def test_what_the_new_version_lacks_is_there_again_after_going_back(
+    deployed: Installation,
+) -> None:
+    git(deployed.origin, "rm", "-r", "--quiet", "src", "config/config.example.yaml")
+    deployed.release("v1.1.0", crashes="")
+    deployed.deploy("v1.1.0", code=1)
+    for name in GUIDES_PATHS:
+        assert (deployed.folder / name).exists(), name
+
+
+@pytest.mark.system
 def test_the_old_version_must_work_on_the_tables_of_the_new_one(deployed: Installation) -> None:
     # The old program refuses its check once the new one has been at the tables.
-    (deployed.folder / "releases/v1.0.0/venv/bin/cardwatch").write_text(
-        '#!/bin/sh\n[ "$*" = \'db check\' ] && exit 6\necho \'"value": "true"\'\n'
-    )
+    (deployed.folder / "releases/v1.0.0/behaviour").write_text("db check")
     deployed.release("v1.1.0")
     assert "v1.0.0 does not work on the tables of v1.1.0" in deployed.deploy("v1.1.0", code=1)
     assert deployed.current == "v1.0.0"
@@ -151,7 +178,6 @@ def test_what_cannot_begin_touches_nothing(deployed: Installation) -> None:
     assert "there is no tag 'v9'" in deployed.deploy("v9", code=2)
     assert "Usage" in deployed.deploy(code=2)
     assert "is not a tag's name" in deployed.deploy("../v1", code=2)
-    assert "in place already" in deployed.rollback("code", "v1.0.0", code=2)
     assert "no version was deployed before" in deployed.rollback(code=2)
     assert "releases/v7 is not there" in deployed.rollback("code", "v7", code=2)
     with subprocess.Popen(["flock", deployed.folder / ".deploy.lock", "cat"],
@@ -164,6 +190,32 @@ def test_what_cannot_begin_touches_nothing(deployed: Installation) -> None:
         other.stdin.close()
     after = deployed.state()
     assert after == before
+
+
+@pytest.mark.system
+def test_a_dry_run_knows_the_tags_of_the_remote_repository(deployed: Installation) -> None:
+    deployed.release("v1.1.0")
+    before = deployed.state()
+    assert "would install v1.1.0" in deployed.deploy("--dry-run", "v1.1.0")
+    assert "there is no tag 'v9'" in deployed.deploy("--dry-run", "v9", code=2)
+    assert deployed.state() == before
+    deployed.run("git", "rev-parse", "--quiet", "--verify", "refs/tags/v1.1.0", code=1)
+
+
+@pytest.mark.system
+def test_a_tag_that_moved_in_the_remote_repository_is_refused(deployed: Installation) -> None:
+    deployed.release("v1.1.0")
+    git(deployed.origin, "tag", "--force", "v1.0.0", "v1.1.0")
+    assert "the tag v1.0.0 has moved" in deployed.deploy("v1.0.0", code=2)
+    assert "not all tags could be fetched" in deployed.deploy("v1.1.0")
+
+
+@pytest.mark.system
+def test_a_remote_repository_that_is_not_there_does_not_stop_a_version_that_is(
+    deployed: Installation,
+) -> None:
+    deployed.origin.rename(deployed.origin.with_name("elsewhere"))
+    assert "those that are here are used" in deployed.deploy("v1.0.0")
 
 
 @pytest.mark.system
@@ -233,6 +285,17 @@ def test_an_older_version_that_does_not_know_the_configuration_brings_its_own(
     assert deployed.current == "v1.0.0"
 
 
+@pytest.mark.system
+def test_a_configuration_that_does_not_help_is_not_restored(deployed: Installation) -> None:
+    deployed.write("config/config.yaml", "new_key: not for v1.0.0\n")
+    deployed.release("v1.1.0")
+    deployed.deploy("v1.1.0")
+    deployed.write("config/config.yaml", "newer_key: not for v1.0.0\n")
+    deployed.rollback("code", "--with-configuration", code=2)
+    assert deployed.current == "v1.1.0"
+    assert "newer_key" in (deployed.folder / "config/config.yaml").read_text()
+
+
 def test_the_source_is_switched_in_env_and_back(deployed: Installation) -> None:
     before = set((deployed.folder / ".env").read_text().splitlines())
     deployed.write("config/database.backup.env", "DB_HOST=db2\nDB_PASSWORD=o'ther\nSECRET=x\n")
@@ -251,8 +314,8 @@ def test_the_source_is_switched_in_env_and_back(deployed: Installation) -> None:
 def test_a_source_that_cannot_be_read_is_not_switched_to(deployed: Installation) -> None:
     before = (deployed.folder / ".env").read_text()
     deployed.write("config/database.backup.env", "DB_HOST=db2\n")
-    program = deployed.folder / "releases/v1.0.0/venv/bin/cardwatch"
-    program.write_text("#!/bin/sh\n! grep -q db2 .env\n")
+    program = deployed.folder / "releases/v1.0.0/cardwatch/cli.py"
+    program.write_text("def main(): raise SystemExit('db2' in open('.env').read())\n")
     said = deployed.rollback("source", "backup", code=2)
     assert ".env is as it was" in said
     assert (deployed.folder / ".env").read_text() == before

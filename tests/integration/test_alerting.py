@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from datetime import time as TimeOfDay
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 import trustme
@@ -60,7 +60,7 @@ def alerter(folder: Path, clock: Callable[[], datetime], *urls: str, **alerts: o
     threshold = alerts.pop("threshold", "warn")
     channels = tuple(SecretStr(url) for url in urls)
     settings = AlertSettings.model_validate(
-        {"channels": channels, "attempts": 1, "timeout_seconds": 10, **alerts}
+        {"channels": channels, "attempts": 1, "wait_seconds": 0, "timeout_seconds": 10, **alerts}
     )
     config = config_of(folder, threshold, **notify)  # type: ignore[arg-type]
     return Alerter(config, MonitoringSettings(alerts=settings), clock)
@@ -122,13 +122,21 @@ def test_a_channel_that_fails_is_told_the_next_time_and_stops_no_other(
     assert (len(failing.bodies), len(hook.bodies)) == (2, 1)
 
 
-def test_a_server_that_asks_for_patience_is_tried_again_after_a_while(
+def test_a_server_that_asks_for_patience_gets_it_at_once_or_the_next_time(
     tmp_path: Path, clock: Clock
 ) -> None:
     with http_server(429, 200) as busy:
-        [delivery] = alerter(tmp_path, clock, url_of(busy), attempts=2).tell([DISK], "health:")
-    assert delivery.problem == ""
-    assert len(busy.bodies) == 2
+        told = alerter(tmp_path, clock, url_of(busy), attempts=2, wait_seconds=1.1)
+        [delivery] = told.tell([DISK], "health:")
+        assert delivery.problem == ""
+        assert len(busy.bodies) == 2
+    with http_server(429, 200, patience=1.5) as busier:
+        told = alerter(tmp_path, clock, url_of(busier), attempts=2, wait_seconds=0.1)
+        [delivery] = told.tell([DISK], "health:")
+        assert "429" in delivery.problem
+        sleep(1.7)
+        [delivery] = told.tell([DISK], "health:")
+        assert delivery.problem == ""
 
 
 def test_a_server_that_never_answers_holds_nobody_up_for_longer_than_the_limit(
@@ -172,16 +180,54 @@ def test_in_quiet_hours_only_what_is_critical_is_sent_and_the_rest_follows(
     )
 
 
+def test_an_event_waits_for_the_end_of_the_quiet_hours_and_for_a_dead_channel(
+    tmp_path: Path, hook: HttpServer, clock: Clock
+) -> None:
+    done = Problem("run:done", "info", "cardwatch run of 2026-46", "20 listed", is_event=True)
+    night = QuietHours(begin=TimeOfDay(11), end=TimeOfDay(13), timezone="UTC")
+    with http_server(500, 200) as failing:
+        urls = (url_of(hook), url_of(failing))
+        told = alerter(tmp_path, clock, *urls, threshold="info", quiet_hours=night)
+        assert told.tell([done], "run") == ()
+        clock.now += timedelta(hours=1)
+        assert [bool(each.problem) for each in told.tell([], "health:")] == [False, True]
+        assert [each.problem for each in told.tell([], "health:")] == [""]
+        assert told.tell([], "run") == ()
+        expected = "INFO: cardwatch run of 2026-46\n20 listed"
+        assert texts(hook) == [expected]
+        assert texts(failing) == [expected] * 2
+
+
+def test_a_run_that_failed_is_told_by_the_health_check_where_it_could_not_be(
+    tmp_path: Path, clock: Clock
+) -> None:
+    failed = Problem("run", "critical", "run failed", "no data")
+    with http_server(500, 200) as server:
+        told = alerter(tmp_path, clock, url_of(server))
+        told.tell([failed], "run")
+        told.tell([DISK], "health:")
+        told.tell([DISK], "health:")
+        assert texts(server)[1:] == [
+            "CRITICAL: run failed\nno data\n\nWARN: health check disk: warn\nFound: 3 GB free"
+        ]
+        told.tell([], "run")
+        assert texts(server)[-1] == "RESOLVED: run failed"
+
+
 def test_secrets_and_card_numbers_are_masked(
     tmp_path: Path, hook: HttpServer, clock: Clock
 ) -> None:
     notify = {"smtp_password": "open sesame"}
-    told = alerter(tmp_path, clock, url_of(hook), notify=notify)
-    text = "refused open sesame for 4111 1111 1111 1111"
+    url = url_of(hook).replace("://", "://cards:no%20entry@")
+    told = alerter(tmp_path, clock, url, notify=notify)
+    text = f"refused open sesame and no entry at {url} for 4111 1111 1111 1111"
     told.tell([Problem("run", "critical", "run failed", text)], "run")
-    assert texts(hook) == ["CRITICAL: run failed\nrefused [secret] for [card number]"]
+    assert texts(hook) == [
+        "CRITICAL: run failed\nrefused [secret] and [secret] at [secret] for [card number]"
+    ]
     state = (tmp_path / "alert_state.json").read_text()
-    assert str(hook.port) not in state
+    for secret in (str(hook.port), "open sesame", "no entry", "4111"):
+        assert secret not in state
 
 
 def test_a_damaged_state_is_begun_anew(tmp_path: Path, hook: HttpServer, clock: Clock) -> None:
@@ -218,7 +264,7 @@ def test_mail_goes_to_everybody_in_plain_text(tmp_path: Path, clock: Clock) -> N
             notify={"smtp_server": "127.0.0.1", "smtp_port": server.port},
         )
         assert [each.problem for each in told.tell([DISK], "health:")] == [""]
-    assert {message["To"] for message in server.messages} == {"team@bank.test", "lead@bank.test"}
+    assert [each["To"] for each in server.messages] == ["team@bank.test, lead@bank.test"]
     assert server.messages[0]["Subject"] == "[staging] health check disk: warn"
     body = server.messages[0].get_body(("plain",))
     assert body is not None

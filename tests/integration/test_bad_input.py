@@ -131,7 +131,9 @@ TABLE = {
         settings="data_source: {encoding: latin-1}",
     ),
     "a Parquet cut in half": Bad(3, ("cut short", "a.parquet"), half_a_parquet),
-    "a Parquet damaged inside": Bad(3, ("could not be read to the end",), damaged_parquet),
+    "a Parquet damaged inside": Bad(
+        3, ("could not be read to the end", "found a failed read."), damaged_parquet
+    ),
     "a thousand columns": Bad(0, (), wide),
     "a line of 30 megabytes": Bad(
         3,

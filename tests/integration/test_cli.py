@@ -175,6 +175,9 @@ def test_config_show_tells_value_origin_and_meaning(tmp_path: Path) -> None:
     section = cardwatch(tmp_path, "config", "show", "model").out
     assert "model.contamination" in section
     assert "ranking.top_n" not in section
+    inner = cardwatch(tmp_path, "config", "show", "output.database").out
+    assert "output.database.enabled" in inner
+    assert "output.format" not in inner
     one = cardwatch(tmp_path, "config", "show", "model.contamination").out
     assert "neither scores nor ranks" in " ".join(one.split())
 

@@ -75,6 +75,7 @@ def test_weeks_are_run_oldest_first_and_not_again(tmp_path: Path, data: Path) ->
     assert contents(tmp_path / "outputs") == before
 
 
+@pytest.mark.system
 def test_a_backfilled_week_is_what_running_it_alone_gives(tmp_path: Path, data: Path) -> None:
     backfill(tmp_path)
     (tmp_path / "alone").mkdir()
@@ -82,6 +83,7 @@ def test_a_backfilled_week_is_what_running_it_alone_gives(tmp_path: Path, data: 
     assert ScoredWeek(WEEK, tmp_path, alone.done).results == alone.results
 
 
+@pytest.mark.system
 def test_a_changed_week_is_run_again_with_every_week_that_read_it(
     tmp_path: Path, data: Path
 ) -> None:

@@ -51,6 +51,8 @@ def test_a_listed_customer_with_all_reasons_weeks_peers_and_categories(
     assert f"{first['surprise_total']:.2f} in all" in said
     assert weeks_shown(text) == [week.label for week in (*WEEK.window(12), WEEK)]
     assert "Peers (group" in text
+    assert not re.search(r"\d\.0 (transaction|merchant)", text), "counts read as counts"
+    assert "in brackets, each family alone" in said
     assert f"({first['top_mcc']})" in text
 
 

@@ -83,6 +83,7 @@ def test_running_an_old_week_again_says_which_later_lists_rest_on_other_rows(
     ]
 
 
+@pytest.mark.system
 def test_a_week_that_is_run_again_is_compared_with_the_list_it_replaced(
     tmp_path: Path, data: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_compare_takes_two_weeks_or_one_that_was_superseded(
     assert "one week with --superseded, or two weeks" in line
 
 
+@pytest.mark.system
 def test_a_dry_run_tells_of_changed_weeks_too(tmp_path: Path, data: Path) -> None:
     ScoredWeek.run(tmp_path, data, WEEK - 1)
     deliver(data, WEEK - 1, incomplete(WEEK - 1))

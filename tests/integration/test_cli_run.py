@@ -13,7 +13,7 @@ from command_line import cardwatch, contents, failure
 from small_portfolio import WEEK, ScoredWeek, portfolio_rows, write_parquet
 
 from cardwatch.cli import run_main
-from cardwatch.outputs import LIST_COLUMNS, OutputFile
+from cardwatch.outputs import INDEX, LIST_COLUMNS, OutputFile
 from cardwatch.sources.sample import SamplePortfolio, write_sample
 from cardwatch.week import ReportingWeek
 
@@ -53,7 +53,7 @@ def numbers(line: str, text: str) -> list[int]:
 
 
 def test_a_run_writes_its_files_and_names_them(scored: ScoredWeek) -> None:
-    names = [kind.of(WEEK) for kind in OutputFile]
+    names = [*(kind.of(WEEK) for kind in OutputFile), INDEX]
     assert sorted(contents(scored.outputs)) == sorted([".cardwatch.lock", *names])
     assert [name for name in names if f"  outputs/{name}\n" not in scored.done.out] == []
 
@@ -307,6 +307,8 @@ def test_a_bare_label_is_the_guides_as_in_file_names_whatever_the_source_uses(
     assert "Week 2025-W47 (17–23 November 2025)" in run.done.out
     assert run.manifest["reporting_week"] == "2025-46"
     assert {row["week_start"] for row in run.list_rows} == {"2025-11-17"}
+    listed = cardwatch(tmp_path, "weeks", "--source", tmp_path / "data").out
+    assert listed.splitlines()[-1].startswith("2025-W47  17–23 November 2025")
 
 
 def test_validate_checks_and_writes_nothing(tmp_path: Path, portfolio: Path) -> None:

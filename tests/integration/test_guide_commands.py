@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -102,7 +103,9 @@ def test_the_pipeline_command_writes_the_list_with_the_guides_columns_first(
     assert list(rows[0])[: len(GUIDE_COLUMNS)] == GUIDE_COLUMNS
     assert len(rows) == 20
     assert {row["reporting_week"] for row in rows} == {last_week.label}
-    assert (installation / "logs" / "app.log").stat().st_size > 0
+    log = (installation / "logs" / "app.log").read_text(encoding="utf-8")
+    for detail in ("memory limit 800MB", "datasamples", "running customer_week.sql"):
+        assert re.search(rf" DEBUG .*{detail}", log), detail
 
 
 def test_the_runbooks_week_has_only_begun_so_the_last_complete_one_is_named(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -80,6 +81,30 @@ def test_closing_a_stream_that_is_still_read_from_stops_it_on_the_server(
     database.wait_until(asleep=True)
     view.close()
     database.wait_until(asleep=False)
+
+
+WIDE = "SELECT lpad(n::text, 400, 'x') AS wide FROM generate_series(1, 75000) AS n"
+"""Two batches, of which the second is more than the buffers of a connection hold."""
+
+
+def test_the_next_batch_arrives_while_one_is_looked_at(database: Database) -> None:
+    database.execute(f"CREATE VIEW card_transactions AS {WIDE} UNION ALL SELECT pg_sleep(60)::text")
+    view = snapshot(database.url)
+    rows = view.rows([Wanted(0, as_text=True)], None)
+    next(rows.batches)
+    database.wait_until(asleep=True)  # nobody has asked for what comes after
+    view.close()
+    database.wait_until(asleep=False)
+
+
+def test_a_reader_that_stops_early_leaves_the_view_usable(database: Database) -> None:
+    database.execute(f"CREATE VIEW card_transactions AS {WIDE}")
+    view = snapshot(database.url)
+    rows = view.rows([Wanted(0, as_text=True)], None)
+    next(rows.batches)
+    cast(Generator[pa.RecordBatch], rows.batches).close()
+    view.close()
+    assert sessions(database) == []
 
 
 def test_what_is_committed_while_it_is_read_is_not_seen(database: Database) -> None:
@@ -210,7 +235,7 @@ def test_columns_that_may_not_be_read_are_not_read(database: Database, engine: E
 
 
 @pytest.mark.system
-def test_memory_holds_one_batch_at_a_time(database: Database, engine: Engine) -> None:
+def test_memory_holds_one_batch_and_the_next_one(database: Database, engine: Engine) -> None:
     database.execute(
         "CREATE TABLE card_transactions AS SELECT lpad(n::text, 400, 'x') AS customer_id,"
         " '2025-46'::text AS reporting_week, '5411'::text AS mcc, 1.5 AS spend_amount,"
@@ -292,8 +317,8 @@ def test_cached_weeks_are_not_read(
     scored(database, engine, cache)
     copied = []
 
-    def counted(rows: Rows, engine: Engine) -> Path:
-        path = database_rows.copy_rows(rows, engine)
+    def counted(rows: Rows, engine: Engine, **options: Any) -> Path:
+        path = database_rows.copy_rows(rows, engine, **options)
         if "c3" in rows.schema.names:
             copied.append(pq.read_metadata(path).num_rows)
         return path

@@ -128,7 +128,7 @@ def test_a_server_that_stops_while_it_is_read_and_starts_again_is_read_again(
     load(database, weekly())
     stopped: list[bool] = []
 
-    def stopping(rows: Rows, engine: Engine) -> Any:
+    def stopping(rows: Rows, engine: Engine, **options: Any) -> Any:
         def batches() -> Iterator[pa.RecordBatch]:
             yield from rows.batches
             if "c3" in rows.schema.names and not stopped:
@@ -137,7 +137,7 @@ def test_a_server_that_stops_while_it_is_read_and_starts_again_is_read_again(
                 own_server.start()
                 raise failed
 
-        return copy_rows(Rows(rows.schema, batches()), engine)
+        return copy_rows(Rows(rows.schema, batches()), engine, **options)
 
     failed = SourceError("The connection to the database broke")
     failed.retryable = True

@@ -42,6 +42,7 @@ def check_reading(url: str, engine: Engine, has_cache: bool) -> None:
     delivery.release()
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("has_cache", [False, True])
 def test_version_16_is_read(older_server: PostgresServer, engine: Engine, has_cache: bool) -> None:
     load(Database("postgres", Server(older_server.url())), pa.table(ROWS))

@@ -375,6 +375,7 @@ KILL_A_RUN = """
 """
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.85])
 def test_a_run_that_was_killed_while_publishing_can_simply_be_run_again(
     week: Week, tmp_path: Path, share: float

@@ -9,6 +9,9 @@ import pytest
 NOT_HERE = "is not installed: sudo tests/system/install.sh"
 
 
+_CHROMIUM = Path("/usr/bin/chromium")
+
+
 def _newest_postgres() -> Path | None:
     found = Path("/usr/lib/postgresql").glob("*/bin/postgres")
     folders = [path.parent for path in found]
@@ -19,6 +22,13 @@ POSTGRES = _newest_postgres()
 """The folder of the newest PostgreSQL server's programs."""
 
 POSTGRES_VERSION = POSTGRES.parent.name if POSTGRES else "none"
+
+
+def chromium() -> str:
+    """Return the browser's program, or skip the test."""
+    if not _CHROMIUM.is_file():
+        pytest.skip(f"Debian's chromium {NOT_HERE}")
+    return str(_CHROMIUM)
 
 
 def postgres_binaries() -> Path:

@@ -5,13 +5,16 @@
 set -euo pipefail
 
 PACKAGES=(
+    chromium
     logrotate
     odbc-postgresql
     postgresql
     prometheus
     prometheus-alertmanager
     prometheus-node-exporter
+    prometheus-pushgateway
     shellcheck
+    sudo
     systemd
     unixodbc
 )

@@ -7,7 +7,15 @@ import pytest
 
 from benchmarks.judge import DRIVERS, Summary, Truth, judge
 from benchmarks.measure import Usage
-from benchmarks.speed import PANDAS, Timed, extrapolated
+from benchmarks.speed import (
+    APPLIED,
+    JUDGED,
+    PANDAS,
+    SCAN,
+    Timed,
+    extrapolated,
+    what_a_share_means,
+)
 from cardwatch.features.catalog import FAMILIES
 
 
@@ -75,3 +83,12 @@ def test_an_interval_holds_the_mean_and_is_the_same_again() -> None:
     low, high = summary.interval_of("precision")
     assert 0 <= low < summary.mean_of("precision") < high <= 0.05
     assert summary.interval_of("precision") == (low, high)
+
+
+def test_a_twentieth_is_told_in_scans_for_both_rivals_and_only_where_they_were_measured() -> None:
+    walls = {SCAN: 2.0, PANDAS: 70.0, APPLIED: 300.0}
+    timed = [Timed(name, JUDGED, 10, (Usage(wall, wall, 1.0),)) for name, wall in walls.items()]
+    told = what_a_share_means(timed)
+    assert "15.0 s, 7.5 times the plain scan" in told
+    assert "3.5 s, 1.8 times the scan" in told
+    assert what_a_share_means(timed[:2]) == ""

@@ -68,6 +68,11 @@ def test_a_named_file_that_is_missing_is_an_error(options: Mapping[str, Any]) ->
         load_config(options.get("path"), environ=environ)
 
 
+def test_a_file_can_be_named_by_text() -> None:
+    Path("elsewhere.yaml").write_text("ranking: {top_n: 3}", encoding="utf-8")
+    assert load_config("elsewhere.yaml", environ={}).ranking.top_n == 3
+
+
 def test_a_config_link_that_leads_nowhere_is_no_silent_default() -> None:
     Path("config").mkdir()
     Path("config/config.yaml").symlink_to("gone.yaml")
@@ -167,7 +172,7 @@ def test_the_guides_file_without_its_variables_names_the_key_and_them() -> None:
         load_config(REPOSITORY / "config/production.example.yaml", environ={"DB_HOST": "h"})
     message = caught.value.message
     assert "data_source.connection_string" in message
-    assert "DB_NAME and DB_USER and DB_PASSWORD not set" in message
+    assert "DB_NAME, DB_USER, DB_PASSWORD not set" in message
     assert "DB_CONNECTION_STRING" in message
 
 

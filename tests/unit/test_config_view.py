@@ -151,7 +151,7 @@ def test_the_secrets_of_a_recorded_configuration_come_from_the_variables() -> No
     config = load_config(environ=environ, overrides={"data_source.type": "database"})
     recorded = public_dict(config)
     assert restore_config(recorded, environ=environ) == config
-    with pytest.raises(ConfigurationError, match="DB_HOST and DB_NAME"):
+    with pytest.raises(ConfigurationError, match="DB_HOST, DB_NAME"):
         restore_config(recorded, environ={})
 
 

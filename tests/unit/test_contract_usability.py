@@ -96,6 +96,18 @@ def test_the_configuration_can_ask_for_a_warning_instead(engine: Engine) -> None
     }
     assert len(found.checked.warnings) == 3
     assert all("Found" in sentence for sentence in found.checked.warnings)
+    overall = [each for each in found.checked.findings if each.reason != "MALFORMED_MCC"]
+    assert {each.action for each in overall} == {"warn"}, "what was done, not what might have been"
+    assert {each.customers for each in overall} == {0}, "of the delivery, and of nobody"
+
+
+def test_an_empty_week_is_said_with_what_became_of_its_rows_and_no_more(engine: Engine) -> None:
+    with pytest.raises(ContractError) as caught:
+        check(engine, [*history(FORTY), row(mcc="x")], STRICT)
+    assert (
+        "found 0 usable of 1 delivered rows; 1 of 1 rows of the scored week set aside "
+        f"(100.0%; MALFORMED_MCC 1), expected rows for {WEEK.dates}."
+    ) in caught.value.message
 
 
 @pytest.mark.parametrize("weekly_growth", [0.8, 1.0, 1.05, 1.25, 1.5])

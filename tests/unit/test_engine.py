@@ -121,6 +121,14 @@ def test_run_file_gives_each_statement_only_the_parameters_it_names(
     assert engine.scalar("SELECT y FROM b") == 3
 
 
+def test_each_file_of_statements_is_named_for_who_looks_closer(
+    engine: Engine, sql_package: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG", "cardwatch"):
+        engine.run_file(sql_package, "none")
+    assert f"running none.sql of {sql_package}" in caplog.text
+
+
 def test_run_file_reads_utf8_and_leaves_text_in_quotes_alone(
     engine: Engine, sql_package: str
 ) -> None:

@@ -90,20 +90,20 @@ def test_absence_of_a_customer_with_holes_says_how_many_weeks_were_active() -> N
     [
         ("own_spend", "Spent 2,220 this week, 7.4 × the usual week of 300"),
         ("own_count", "Made only 4 transactions this week; the usual week has 8"),
-        ("growth_four_weeks", "Activity over the last four weeks is up: 3,120, usually 1,200"),
+        ("growth_four_weeks", "Spent more over the last four weeks: 3,120, usually 1,200"),
         ("peer_spend", "Spent 2,220; similar customers spend about 310 a week"),
         ("peer_categories", "Spent in only 2 merchant categories; similar customers use about 3 a "
          "week"),
         ("peer_concentration", "56% of the week's spend is at Grocery stores and supermarkets "
          "(5411); similar customers spread theirs more"),
-        ("new_share", "44% of the week's spend is in merchant categories not used in the weeks "
+        ("new_share", "44% of the week's spend is in a merchant category not used in the weeks "
          "before: Jewellery, watch, clock and silverware shops (5944)"),
-        ("mix_spend", "Spends in other places than usual, most of all at Grocery stores and "
-         "supermarkets (5411): 1,240, against 210 in a usual week"),
-        ("mix_count", "Makes purchases in other places than usual: 3 of 4 transactions at Grocery "
-         "stores and supermarkets (5411)"),
-        ("rare_category", "Spent 1,240 at Grocery stores and supermarkets (5411), which 83% of "
-         "customers use"),
+        ("mix_spend", "Spent in other places than usual: 56% of the week's spend at Grocery stores "
+         "and supermarkets (5411), usually 35%"),
+        ("mix_count", "Shopped in other places than usual: 3 of 4 transactions at Grocery stores "
+         "and supermarkets (5411), usually 25% of them"),
+        ("rare_category", "Spent 1,240 at Grocery stores and supermarkets (5411), against 210 in a "
+         "usual week"),
         ("ticket_max", "Paid 414 a purchase at Grocery stores and supermarkets (5411), 9.8 × the "
          "usual 42.00"),
         ("small_tickets", "Made 3 purchases of only 414 each at Grocery stores and supermarkets "
@@ -156,6 +156,21 @@ def test_a_category_nobody_used_is_said_to_be_one() -> None:
     )
 
 
+def test_without_any_past_nobody_is_said_to_have_used_no_category() -> None:
+    first = replace(present("", CASINO), active_weeks=0)
+    assert said(first, "rare_category").sentence.endswith(", with no earlier week to compare with")
+
+
+def test_purchases_are_called_larger_only_where_they_are() -> None:
+    larger = said(present("", JEWELLERY), "ticket_mean").sentence
+    assert larger.startswith("Purchases are larger than usual, most of all at Jewellery")
+    smaller = replace(JEWELLERY, spend=130.0)
+    assert said(present("", smaller), "ticket_mean").sentence == (
+        "Size of purchases at Jewellery, watch, clock and silverware shops (5944): "
+        "130 each instead of 140"
+    )
+
+
 def test_watched_categories_are_named() -> None:
     facts = replace(present("", CASINO, GROCERY), risky=980.0, usual_risky=10.0)
     assert said(facts, "risky_categories").sentence == (
@@ -178,10 +193,117 @@ def test_a_sentence_never_contradicts_its_own_figures() -> None:
     assert said(slightly_more, "own_spend", is_high=False).sentence.startswith("Spent 320 this")
 
 
-def test_a_growth_reason_holds_also_where_only_the_count_rose() -> None:
-    busy = replace(present(), weekly_spend=(*present().weekly_spend[:-1], 280.0), usual_spend=300.0)
-    assert said(busy, "growth_spend_count").sentence.startswith(
-        "Spend and number of purchases, taken together, are up: 280 in"
+GROWTH = {
+    "growth_spend_count": {
+        (1_000.0, 16): "Spent more, and more often: 1,000 in 16 transactions, usually 300 in 8",
+        (1_000.0, 8): "Spent more: 1,000 in 8 transactions, usually 300 in 8",
+        (280.0, 16): "Shopped more often: 280 in 16 transactions, usually 300 in 8",
+        (280.0, 8): "Spend and number of transactions: 280 in 8 transactions, usually 300 in 8",
+    },
+    "growth_count_ticket": {
+        (1_000.0, 16): "Made more and larger purchases: 16 of 62.50 on average, usually 8 of 37.50",
+        (1_000.0, 4): "Made larger purchases: 4 of 250 on average, usually 8 of 37.50",
+        (280.0, 16): "Made more purchases: 16 of 17.50 on average, usually 8 of 37.50",
+        (280.0, 8): "Number and size of purchases: 8 of 35.00 on average, usually 8 of 37.50",
+    },
+    "growth_usual_categories": {
+        (1_000.0, 16): "Spent more, and more often, in the usual places: 1,000 in 16 "
+        "transactions, usually 300 in 8",
+        (1_000.0, 6): "Spent more in the usual places: 1,000 in 6 transactions, usually 300 in 8",
+        (280.0, 16): "Shopped more often in the usual places: 280 in 16 transactions, usually 300 "
+        "in 8",
+        (280.0, 8): "Spend and number of transactions in the usual places: 280 in 8 "
+        "transactions, usually 300 in 8",
+    },
+    "growth_four_weeks": {
+        (280.0, 8): "Spend over the last four weeks: 1,180, usually 1,200",
+        (1_000.0, 8): "Spent more over the last four weeks: 1,900, usually 1,200",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("feature", "week", "sentence"),
+    [(name, week, text) for name, told in GROWTH.items() for week, text in told.items()],
+)
+def test_growth_is_said_of_what_has_grown_and_of_nothing_else(
+    feature: str, week: tuple[float, int], sentence: str
+) -> None:
+    spend, number = week
+    facts = replace(
+        present(),
+        weekly_spend=(*present().weekly_spend[:-1], spend),
+        weekly_count=(*present().weekly_count[:-1], number),
+    )
+    assert said(facts, feature).sentence == sentence
+
+
+def test_other_places_are_told_beside_what_is_usual_there() -> None:
+    new = present("", JEWELLERY, GROCERY)
+    assert said(new, "mix_count").sentence == (
+        "Shopped in other places than usual: 1 of 4 transactions at Jewellery, watch, clock and "
+        "silverware shops (5944), usually none"
+    )
+    assert said(new, "mix_spend").sentence.endswith("silverware shops (5944), usually none")
+
+
+def test_a_customer_without_a_past_is_told_beside_others() -> None:
+    first = replace(present("", JEWELLERY), active_weeks=0)
+    assert said(first, "mix_count").sentence == (
+        "Shopped in other places than similar customers: 1 of 1 transaction at Jewellery, watch, "
+        "clock and silverware shops (5944)"
+    )
+    assert said(first, "unusual_category").sentence.endswith("unusual for such a customer")
+
+
+def test_one_new_category_is_in_the_singular() -> None:
+    place = "Jewellery, watch, clock and silverware shops (5944)"
+    one, two = present(), present("", JEWELLERY, replace(JEWELLERY, mcc="4829", spend=970.0))
+    assert said(one, "new_amount").sentence == (
+        f"Spent 980 in a merchant category not used in the weeks before: {place}"
+    )
+    assert said(one, "new_dear_categories").sentence == (
+        "Spent 980 in a merchant category not used in the weeks before, in a larger purchase than "
+        f"usual there: {place}"
+    )
+    assert said(two, "new_amount").sentence.startswith("Spent 1,950 in merchant categories not")
+    assert ", in larger purchases than usual there: " in said(two, "new_dear_categories").sentence
+
+
+def test_small_purchases_in_new_categories_are_not_called_large() -> None:
+    small = replace(JEWELLERY, spend=90.0)
+    assert said(present("", small), "new_dear_categories").sentence == (
+        "Spent 90.00 in a merchant category not used in the weeks before: "
+        "Jewellery, watch, clock and silverware shops (5944)"
+    )
+
+
+def test_what_is_unusual_for_a_customer_is_told_beside_the_usual_week() -> None:
+    assert said(present("", JEWELLERY), "unusual_category").sentence.endswith(
+        "shops (5944), unusual for this customer: nothing there in a usual week"
+    )
+    assert said(present("", GROCERY), "unusual_category").sentence.endswith(
+        "unusual for this customer: 210 there in a usual week"
+    )
+    seldom = replace(GROCERY, usual_spend=1_300.0)
+    assert said(present("", seldom), "unusual_category").sentence.endswith(
+        "unusual for this customer"
+    )
+
+
+def test_places_that_are_as_usual_are_told_beside_those_of_others() -> None:
+    usual = replace(GROCERY, usual_count_share=0.8)
+    assert said(present("", usual, JEWELLERY), "mix_count").sentence == (
+        "Shopped in other places than similar customers: 3 of 4 transactions at Grocery stores "
+        "and supermarkets (5411), usually 80% of them"
+    )
+
+
+def test_a_refund_is_no_purchase() -> None:
+    refunded = present("", replace(GROCERY, spend=-1_242.0))
+    assert said(refunded, "ticket_max").sentence == (
+        "Was refunded 414 a transaction at Grocery stores and supermarkets (5411), 9.9 × the "
+        "usual 42.00"
     )
 
 
@@ -237,7 +359,7 @@ def test_counts_are_free_of_rounding_noise(value: float, text: str) -> None:
 
 def test_the_largest_new_categories_are_named_and_the_rest_counted() -> None:
     new = [
-        CategoryFacts(f"{mcc}", float(mcc), 1, 0.0, True, 30.0, 0.01)
+        CategoryFacts(f"{mcc}", float(mcc), 1, 0.0, 0.0, 0.0, True, 30.0, 0.01)
         for mcc in (5732, 5944, 4829, 5411, 5812)
     ]
     sentence = said(present("", *new), "new_amount").sentence

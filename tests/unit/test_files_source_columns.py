@@ -51,6 +51,11 @@ def test_missing_columns_are_named_with_what_was_found_and_a_guess() -> None:
     assert "Did you mean 'Customer ID'? Set data_source.columns.customer_id: Customer ID" in text
 
 
+def test_missing_columns_without_a_guess_name_the_setting_all_the_same() -> None:
+    text = message(["client", "reporting_week", "mcc", "spend_amount", "transaction_count"])
+    assert "Say which they are in data_source.columns" in text
+
+
 def test_a_mapped_name_that_is_not_there_is_an_error_with_a_guess() -> None:
     settings = ColumnSettings("auto", {"avg_ticket_amount": "average"})
     text = message([*WEEKLY_COLUMNS, "averag"], settings)

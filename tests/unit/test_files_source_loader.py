@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import traceback
+
 import pyarrow as pa
 import pytest
 
 from cardwatch.config import Config
 from cardwatch.engine import Engine
+from cardwatch.errors import SourceError
 from cardwatch.loader import DataLoader
 from cardwatch.sources.base import Source
 from cardwatch.sources.memory import MemorySource
@@ -32,6 +35,21 @@ def test_test_connection_says_on_standard_output_what_is_there(
         report = loader.test_connection()
     assert capsys.readouterr().out == report.summary + "\n"
     assert report.rows == 2
+
+
+def test_what_keeps_the_source_from_being_reached_is_not_buried_in_a_traceback() -> None:
+    """The guide calls it from ``python -c``, where a traceback is all that is seen."""
+    address = "postgresql://reader:S3cret@127.0.0.1:1/cards"
+    source = {"type": "database", "connection_string": address, "attempts": 1}
+    with (
+        DataLoader(Config.model_validate({"data_source": source})) as loader,
+        pytest.raises(SourceError) as caught,
+    ):
+        loader.test_connection()
+    shown = "".join(traceback.format_exception(caught.value)).splitlines()
+    assert shown[-1].startswith("cardwatch.errors.SourceError: No database server answers (")
+    assert len([line for line in shown if line.startswith("  File ")]) == 2  # here, and there
+    assert "S3cret" not in "".join(shown)
 
 
 def test_read_takes_a_label_and_the_configured_number_of_reference_weeks() -> None:

@@ -179,5 +179,11 @@ def test_the_calendars_last_week_ends_with_the_calendar() -> None:
 def test_a_week_beyond_the_calendar_is_refused(text: str, count: int) -> None:
     with pytest.raises(ConfigurationError, match="The calendar has no such week"):
         week(text) + count
-    with pytest.raises(ConfigurationError, match="The calendar has no such week"):
+    with pytest.raises(ConfigurationError, match="found 12 weeks before 0001-01"):
         week("0001-01").window(12)
+
+
+@pytest.mark.parametrize("text", ["2025-W53", "2025-W00"])
+def test_an_iso_week_that_its_year_has_not_is_named(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"\(2025 has no ISO week {text[-2:]}\)"):
+        week(text)

@@ -34,7 +34,7 @@ def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
             raise
     except OSError as error:
         raise PublishError(
-            "A file of the monitoring cannot be written",
+            "A file cannot be written",
             where=str(path),
             observed=error.strerror or type(error).__name__,
             next_step="Give this user access to the folder, or name another one",

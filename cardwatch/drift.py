@@ -27,6 +27,16 @@ Quantiles = Mapping[str, float]
 """A distribution: values by probability as text."""
 
 
+def comparable_runs(
+    current: RunManifest, earlier: Sequence[RunManifest]
+) -> tuple[RunManifest, ...]:
+    """Return the newest weeks before whose scores compare with the current week's, oldest first."""
+    fitting = (
+        run for run in earlier if run.week < current.week and run.score_basis == current.score_basis
+    )
+    return tuple(sorted(fitting, key=lambda run: run.week)[-WEEKS:])
+
+
 def score_drift(current: RunManifest, earlier: Sequence[RunManifest]) -> float | None:
     """Return the PSI of a week's scores against the median of the weeks before.
 
@@ -35,14 +45,7 @@ def score_drift(current: RunManifest, earlier: Sequence[RunManifest]) -> float |
     float or None
         None where no comparable week came before, or too few quantiles were recorded.
     """
-    comparable = sorted(
-        (
-            run
-            for run in earlier
-            if run.week < current.week and run.score_basis == current.score_basis
-        ),
-        key=lambda run: run.week,
-    )[-WEEKS:]
+    comparable = comparable_runs(current, earlier)
     if not comparable:
         return None
     expected = _median_of([run.score_quantiles for run in comparable])
