@@ -66,8 +66,9 @@ bench-speed: $(DEV_STAMP) ## Measure time and memory against pandas and scikit-l
 	$(BIN)/python -m benchmarks.speed --per-customer
 	$(BIN)/python -m benchmarks.postgres
 
-bench-detection: $(DEV_STAMP) ## Measure what is found against an isolation forest
+bench-detection: $(DEV_STAMP) ## Measure what is found against an isolation forest, and what verdicts add
 	$(BIN)/python -m benchmarks.detection
+	$(BIN)/python -m benchmarks.learning
 
 clean: ## Remove .venv and caches; configuration, data and outputs stay
 	rm -rf $(VENV) .venv-airflow .venv-airflow-2 dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -48,11 +48,11 @@ class Dataset:
         return self.rows[self.rows["week_start"].between(first, pd.Timestamp(week.monday))]
 
 
-def simulated(cache: Path, seed: int) -> Dataset:
-    """Return a generated portfolio of 6,000 customers and 26 weeks."""
-    folder = portfolios.folder_of(cache, CUSTOMERS, WEEKS, seed)
+def simulated(cache: Path, seed: int, weeks_made: int = WEEKS) -> Dataset:
+    """Return a generated portfolio of 6,000 customers."""
+    folder = portfolios.folder_of(cache, CUSTOMERS, weeks_made, seed)
     if not folder.exists():
-        portfolios.generate(folder, CUSTOMERS, WEEKS, seed)
+        portfolios.generate(folder, CUSTOMERS, weeks_made, seed)
     rows = pd.concat(
         [pd.read_parquet(path) for path in sorted(folder.glob("spend_*.parquet"))],
         ignore_index=True,

@@ -18,12 +18,11 @@ from rich.text import Text
 
 from cardwatch.backfill import WeekOutcome
 from cardwatch.checkup import CheckResult
-from cardwatch.comparison import Comparison, OnTheList
 from cardwatch.config import SettingRow
 from cardwatch.explanation import amount
 from cardwatch.history import History
-from cardwatch.revision import Revised, Revision
 from cardwatch.schema import (
+    SNOOZED,
     Checked,
     ListedCustomer,
     QuarantineCount,
@@ -47,6 +46,8 @@ STYLES = {
 }
 CHECK_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "dim"}
 WIDTH_WITHOUT_TERMINAL = 120
+FIRM = "stands without its strongest reason"
+GUARD = "listed by its score without verdicts"
 
 
 def use_width() -> None:
@@ -100,6 +101,9 @@ def show_list(report: WeekReport) -> None:
 
 def _list_row(row: ListedCustomer) -> list[Text]:
     why = Text("\n".join(f"• {reason.sentence}" for reason in row.reasons))
+    remarks = [FIRM] if row.rank_stability == 1 else []
+    remarks += [GUARD] if row.guard else []
+    why.append("".join(f"\n({remark})" for remark in remarks), "dim")
     return [
         Text(str(row.anomaly_rank)),
         Text(visible(row.customer_id)),
@@ -132,15 +136,22 @@ def show_coverage(report: WeekReport) -> None:
         f"cuts from {ranking.thresholds.source}"
     )
     for name, number in ranking.left_out_by_policy.items():
-        out.print(f"not listed by ranking.{name}: {number:,} customers (scored all the same)")
+        policy = name.replace(SNOOZED, "a snooze of the ") if SNOOZED in name else f"ranking.{name}"
+        out.print(f"not listed by {policy}: {number:,} customers (scored all the same)")
     show_findings(report.findings)
-    show_notes(report.notes)
+    show_notes([note for note in report.notes if note not in report.learning.notes])
 
 
 def show_notes(notes: Sequence[str]) -> None:
     """Print what the reader should know, a line each."""
     for note in notes:
         out.print(Text(f"note: {note}"))
+
+
+def show_remarks(sentences: Sequence[str]) -> None:
+    """Print on standard error what the person who runs a command should know, a line each."""
+    for sentence in sentences:
+        err.print(Text(f"note: {sentence}"), soft_wrap=True)
 
 
 def show_findings(findings: Sequence[QuarantineCount]) -> None:
@@ -211,60 +222,6 @@ def show_checked(checked: Checked, numbering: Numbering) -> None:
     show_notes(checked.warnings)
     if not checked.findings:
         out.print("every row keeps the contract")
-
-
-def show_comparison(comparison: Comparison) -> None:
-    """Print who is new, back and gone."""
-    out.print(f"[bold]{comparison.summary}[/bold]")
-    for title, rows in (("New", comparison.new), ("Back", comparison.back)):
-        out.print(f"\n[bold]{title}[/bold]")
-        told = [(row.anomaly_rank, row.customer_id, _standing(row)) for row in rows]
-        _show_places(told)
-    out.print("\n[bold]Gone[/bold] (by their rank then)")
-    _show_places([(row.earlier_rank, row.customer_id, row.why) for row in comparison.gone])
-    show_notes(comparison.warnings)
-
-
-def _standing(row: OnTheList) -> str:
-    before = f"was {row.earlier_rank}, " if row.earlier_rank else ""
-    again = f"on {row.times_listed} lists, " if row.times_listed > 1 else ""
-    return f"{row.risk_category}, {before}{again}{row.reason}"
-
-
-def show_revision(revision: Revision) -> None:
-    """Print what a later run of a week changed in its list, and why."""
-    out.print(Text(revision.summary, "bold"))
-    for cause in revision.causes:
-        out.print(Text(f"changed: {cause}"))
-    out.print("\n[bold]Came[/bold]")
-    _show_places([(row.anomaly_rank, row.customer_id, _before(row)) for row in revision.came])
-    out.print("\n[bold]Went[/bold] (by their rank then)")
-    _show_places([(row.earlier_rank, row.customer_id, row.why) for row in revision.gone])
-    out.print("\n[bold]Moved[/bold]")
-    _show_places([(row.anomaly_rank, row.customer_id, _before(row)) for row in revision.moved])
-    show_notes(revision.warnings)
-
-
-def _before(row: Revised) -> str:
-    category = row.risk_category
-    if row.category_before not in (None, category):
-        category = f"{row.category_before} then, {category} now"
-    place = f"was {row.rank_before:,}" if row.rank_before else "had no score"
-    return f"{place}, {category}, {row.reason}"
-
-
-def _show_places(rows: Sequence[tuple[int, str, str]]) -> None:
-    """Print ranks, customers and what there is to say, long texts in a column of their own."""
-    if not rows:
-        out.print("  nobody")
-        return
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for rank, customer, text in rows:
-        table.add_row(Text(str(rank)), Text(visible(customer)), Text(text))
-    out.print(Padding(table, (0, 2)))
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def _later_week(
             (
                 scores[row.customer_id].rank
                 for row in listed
-                if scores and row.customer_id in scores
+                if scores and row.customer_id in scores and not row.is_guard
             ),
             default=0,
         ),
@@ -223,4 +223,4 @@ def _policy_sentence(score: _Score, week: _LaterWeek) -> str:
     rank = f"Rank {score.rank:,} now, but left out by policy"
     if score.transaction_count < week.min_transactions:
         return f"{rank}: fewer than {week.min_transactions:,} transactions"
-    return f"{rank}: the smallest spend or count to be listed"
+    return f"{rank}: the smallest spend or count to be listed, or a snooze"

@@ -1,4 +1,4 @@
-"""What earlier runs recorded that a run may use: score quantiles and lists, fingerprinted.
+"""What was recorded of earlier weeks that a run may use: scores, lists and verdicts, fingerprinted.
 
 Only weeks before the scored one are read, so that running an old week again never sees a later one.
 What cannot be read is left out and said, never an error: a list can always be made without it.
@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from cardwatch.errors import ConfigurationError
 from cardwatch.manifest import (
     HistoryRecord,
@@ -22,6 +24,9 @@ from cardwatch.manifest import (
     scores_fingerprint,
 )
 from cardwatch.outputs import OutputFile, restore
+from cardwatch.review.ledger import read_reviews, standing
+from cardwatch.review.snooze import Snooze, read_snoozes, standing_snoozes
+from cardwatch.review.verdicts import Review
 from cardwatch.week import ReportingWeek
 
 WEEKS_BACK = 6
@@ -32,7 +37,11 @@ REACH = 2
 
 @dataclass(frozen=True)
 class Listing:
-    """One customer of an earlier list; `reason_codes` is empty where only the CSV was written."""
+    """One customer of an earlier list.
+
+    `reason_codes` and `features`, those behind the reasons, are empty where only the CSV was
+    written.
+    """
 
     customer_id: str
     anomaly_rank: int
@@ -40,6 +49,8 @@ class Listing:
     signal: str
     reasons: tuple[str, ...]
     reason_codes: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    is_guard: bool = False
 
     @property
     def reason(self) -> str:
@@ -78,12 +89,18 @@ class EarlierWeek:
 
 @dataclass(frozen=True)
 class History:
-    """The weeks before `week` that left a record, oldest first, and what could not be read."""
+    """What was recorded of the weeks before `week`, and what could not be read.
+
+    `weeks` that left a record come oldest first. `reviews` are the verdicts that stand on the lists
+    of weeks before, however long ago; `snoozes` concern the scored week.
+    """
 
     week: ReportingWeek
     weeks: tuple[EarlierWeek, ...] = ()
     warnings: tuple[str, ...] = ()
     weeks_back: int = WEEKS_BACK
+    reviews: tuple[Review, ...] = ()
+    snoozes: tuple[Snooze, ...] = ()
 
     def comparable(self, score_basis: str) -> tuple[EarlierWeek, ...]:
         """Return the newest `weeks_back` weeks whose scores compare with ours, oldest first."""
@@ -96,14 +113,32 @@ class History:
         return record_of(self.weeks).fingerprint
 
 
-def record_of(weeks: Sequence[EarlierWeek]) -> HistoryRecord:
-    """Return the manifest's record of the earlier weeks that a run used."""
+def record_of(
+    weeks: Sequence[EarlierWeek],
+    reviews: Sequence[Review] = (),
+    snoozes: Sequence[Snooze] = (),
+) -> HistoryRecord:
+    """Return the manifest's record of the earlier weeks, verdicts and snoozes that a run used."""
     digests = {earlier.week.label: earlier.fingerprint for earlier in weeks}
-    return HistoryRecord(weeks=digests, fingerprint=fingerprint(dict(digests)))
+    return HistoryRecord(
+        weeks=digests,
+        fingerprint=fingerprint(dict(digests)),
+        reviews=_review_digests(reviews),
+        snoozes=fingerprint([each.model_dump_json() for each in snoozes]) if snoozes else None,
+    )
+
+
+def _review_digests(reviews: Sequence[Review]) -> dict[str, str]:
+    """Return per week a digest of what is learnt from: who, the verdict, and the features seen."""
+    told: dict[str, list[JsonValue]] = {}
+    for each in sorted(reviews, key=lambda review: (review.reporting_week, review.customer_id)):
+        of_week = told.setdefault(each.reporting_week, [])
+        of_week.append([each.customer_id, each.verdict.value, list(each.features)])
+    return {label: fingerprint(list(rows)) for label, rows in told.items()}
 
 
 def read_history(folder: Path, week: ReportingWeek, weeks_back: int = WEEKS_BACK) -> History:
-    """Read what earlier runs recorded in an output folder.
+    """Read what was recorded in an output folder of the weeks before one.
 
     Parameters
     ----------
@@ -130,7 +165,26 @@ def read_history(folder: Path, week: ReportingWeek, weeks_back: int = WEEKS_BACK
             warnings.append(f"The record of week {earlier} is left out: {error.message}")
         except OSError as error:
             warnings.append(f"The record of week {earlier} is left out: {error.strerror}")
-    return History(week, tuple(found), tuple(warnings), weeks_back)
+    reviews = _reviews_before(folder, week, warnings)
+    snoozes = _snoozes_of(folder, week, warnings)
+    return History(week, tuple(found), tuple(warnings), weeks_back, reviews, snoozes)
+
+
+def _reviews_before(folder: Path, week: ReportingWeek, warnings: list[str]) -> tuple[Review, ...]:
+    try:
+        return tuple(each for each in standing(read_reviews(folder)) if each.week < week)
+    except ConfigurationError as error:
+        warnings.append(f"Nothing is learnt from the verdicts: {error.message}")
+        return ()
+
+
+def _snoozes_of(folder: Path, week: ReportingWeek, warnings: list[str]) -> tuple[Snooze, ...]:
+    try:
+        found = standing_snoozes(read_snoozes(folder))
+    except ConfigurationError as error:
+        warnings.append(f"Nobody is snoozed: {error.message}")
+        return ()
+    return tuple(each for each in found if each.concerns(week))
 
 
 def read_manifests(folder: Path, weeks: Iterable[ReportingWeek]) -> tuple[RunManifest, ...]:
@@ -223,6 +277,8 @@ def _from_json(path: Path, week: ReportingWeek) -> Iterator[Listing]:
             signal=str(row["signal"]),
             reasons=tuple(str(reason["sentence"]) for reason in row["reasons"]),
             reason_codes=tuple(str(reason["code"]) for reason in row["reasons"]),
+            features=tuple(str(reason["feature"]) for reason in row["reasons"]),
+            is_guard=bool(row.get("guard", False)),
         )
 
 
@@ -238,4 +294,5 @@ def _from_csv(path: Path, week: ReportingWeek) -> Iterator[Listing]:
                 risk_category=row["risk_category"],
                 signal=row["signal"],
                 reasons=tuple(reason for reason in reasons if reason),
+                is_guard=row.get("guard") == "true",
             )

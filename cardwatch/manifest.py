@@ -85,10 +85,12 @@ class ThresholdsRecord(_Record):
 
 
 class HistoryRecord(_Record):
-    """What a run used of what earlier runs recorded: per week a digest, and one over them all."""
+    """What a run used of earlier weeks, as digests: scores, and all of them, verdicts, snoozes."""
 
     weeks: dict[Label, Digest] = {}
     fingerprint: Digest = hashlib.sha256(b"{}").hexdigest()
+    reviews: dict[Label, Digest] = {}
+    snoozes: Digest | None = None
 
 
 class RunManifest(_Record):
@@ -372,7 +374,8 @@ def score_basis(detector: str, score_version: str, configuration: Mapping[str, J
     """Return what must be the same for two weeks' scores to be comparable, as a digest.
 
     The detector, the version of the scoring, and the settings of the model and of its features
-    except those that do not move scores (`contamination`, the seed, the cache).
+    except those that do not move scores (`contamination`, the seed, the cache); and that nothing is
+    learnt from verdicts, where that is so. Records from before there were any count as learning.
     """
     settings = {
         f"{section}.{key}": value
@@ -380,6 +383,8 @@ def score_basis(detector: str, score_version: str, configuration: Mapping[str, J
         for key, value in _section(configuration, section).items()
         if key not in _NO_SCORE_EFFECT
     }
+    if _section(configuration, "review").get("learn") is False:
+        settings["review.learn"] = False
     return fingerprint([detector, score_version, settings])
 
 

@@ -258,10 +258,17 @@ def _csv(content: bytes, is_masked: bool) -> bytes:
             "anomaly_score": f"{customer['anomaly_score']:.9f}",
             "total_spend": f"{customer['total_spend']:.2f}",
             "top_mcc_spend": f"{customer['top_mcc_spend']:.2f}",
+            "rank_stability": _digits(customer.get("rank_stability"), 3),
+            "guard": "true" if customer.get("guard") else "false",
             **{f"reason_{number}": text for number, text in enumerate(said, start=1)},
         }
         lines.append([_cell(cells[column.name], column.type) for column in LIST_COLUMNS])
     return b"".join(map(csv_line, lines))
+
+
+def _digits(value: float | None, digits: int) -> str:
+    """Return a figure that lists of earlier versions lack, empty for none."""
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def _cell(value: object, kind: str) -> str:

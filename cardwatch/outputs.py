@@ -23,6 +23,7 @@ class OutputFile(StrEnum):
     LIST_JSON = "anomalies_{label}.json"
     SCORES = "scores_{label}.parquet"
     QUARANTINE = "quarantine_{label}.csv"
+    REVIEWS = "reviews_{label}.csv"
     REPORT = "report_{label}.html"
     MANIFEST = "run_{label}.json"
 
@@ -95,6 +96,8 @@ LIST_COLUMNS = (
     Column("reason_1", "text"),
     Column("reason_2", "text"),
     Column("reason_3", "text"),
+    Column("rank_stability", "decimal, 3 digits", "0 to 1"),
+    Column("guard", "true or false"),
 )
 """Columns of the list as CSV, every week the same; later versions only append."""
 
@@ -109,6 +112,9 @@ SCORE_COLUMNS = (
 )
 """Columns of the scores; one column ``<family>_surprise`` (double) per family follows."""
 
+LATER_SCORE_COLUMNS = (Column("unweighted_total", "double", "surprise"),)
+"""Columns of the scores after those of the families; later versions append here."""
+
 QUARANTINE_COLUMNS = (
     Column("reason", "text"),
     Column("sentence", "text"),
@@ -121,6 +127,22 @@ QUARANTINE_COLUMNS = (
     Column("source", "text"),
     Column("row_copies", "integer", "rows"),
 )
+
+REVIEW_COLUMNS = (
+    Column("customer_id", "text"),
+    Column("reporting_week", "text", "ISO 8601"),
+    Column("anomaly_rank", "integer", "1 = most anomalous"),
+    Column("risk_category", "text"),
+    Column("reason_1", "text"),
+    Column("reason_2", "text"),
+    Column("reason_3", "text"),
+    Column("verdict", "text"),
+    Column("cause", "text"),
+    Column("action_taken", "text"),
+    Column("note", "text"),
+    Column("reviewer", "text"),
+)
+"""Columns of the sheet that analysts fill in, from the verdict on."""
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _NEUTRALISED = re.compile(r"'+[=+\-@\t\r\n]")

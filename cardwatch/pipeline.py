@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cardwatch.cache import RollupCache
@@ -32,18 +32,23 @@ from cardwatch.outdated import (
 from cardwatch.publish.base import Sink
 from cardwatch.ranking import Order, rank, risk_category, signal_of
 from cardwatch.report.build import build_report, listed_customer, portfolio_weeks, standings
+from cardwatch.review.verdicts import telling
+from cardwatch.review.weights import learned_weights
 from cardwatch.schema import (
     Attribution,
     Checked,
     CustomerFacts,
     Delivery,
     FeatureTable,
+    Learning,
     Ranking,
     Receipt,
     Scored,
     WeekReport,
 )
+from cardwatch.sleepers import Sleepers
 from cardwatch.sources.base import Source
+from cardwatch.stability import rank_stability
 from cardwatch.week import ReportingWeek
 
 STEPS = (
@@ -132,23 +137,41 @@ def run_week(
             checked, config.feature_engineering, engine, config.model.random_state
         )
     with step("detect"):
-        scored = parts.detector.fit_score(engine, table)
+        learning = learn(previous, config, parts.detector)
+        weights = {each.feature: each.weight for each in learning.weights}
+        scored = parts.detector.fit_score(engine, table, weights)
     with step("rank"):
         basis = score_basis(scored.detector, SCORE_VERSION, public_dict(config))
         comparable = previous.comparable(basis)
         earlier = {each.week.label: each.score_quantiles for each in comparable}
-        order = rank(engine, scored, config.ranking, config.model.contamination, earlier)
+        guards = config.review.guards if weights else 0
+        sleepers = Sleepers.find(engine, previous.snoozes, parts.detector, scored, portfolio)
+        order = rank(
+            engine,
+            scored,
+            config.ranking,
+            config.model.contamination,
+            earlier,
+            guards,
+            sleepers.asleep,
+        )
+        stability = rank_stability(engine, parts.detector, scored.families, order.listed)
     with step("explain"):
         facts = customer_facts(engine, portfolio, order.listed)
         attributions = parts.detector.attribute(engine, scored, order.listed)
-        ranking = list_customers(week, order, facts, attributions, config, engine)
+        ranking = list_customers(week, order, facts, attributions, stability, config, engine)
     with step("report"):
-        notes = (*remarks, *delivered.notes)
+        notes = (*remarks, *delivered.notes, *sleepers.notes(order.listed))
         numbering = config.reporting_week.numbering
         totals = portfolio_weeks(engine, checked)
-        report = build_report(ranking, checked, table, scored, notes, numbering, totals)
+        learning = replace(learning, moved_off=order.moved_off, guards=len(order.guards))
+        report = build_report(ranking, checked, table, scored, notes, numbering, totals, learning)
         outdated = outdated_since(parts.published(week), checked, config, ranking, basis)
-    used = record_of(comparable if ranking.thresholds.weeks else ())
+    used = record_of(
+        comparable if ranking.thresholds.weeks else (),
+        telling(previous.reviews) if weights else (),
+        previous.snoozes,
+    )
     return RunResult(
         week=week,
         checked=checked,
@@ -162,6 +185,24 @@ def run_week(
         report=report,
         outdated=outdated,
     )
+
+
+def learn(history: History, config: Config, detector: Detector) -> Learning:
+    """Return what the verdicts on earlier lists say of each feature."""
+    settings, reviews = config.review, telling(history.reviews)
+    if not settings.learn or not reviews:
+        return Learning()
+    if not detector.takes_weights:
+        return Learning(remark=f"Verdicts do not weigh the scores of the detector {detector.name}")
+    codes = {name: feature.code for name, feature in FEATURES.items()}
+    weights = learned_weights(
+        reviews,
+        history.week,
+        codes,
+        prior=settings.prior,
+        half_life=settings.half_life_weeks,
+    )
+    return Learning(len(reviews), weights)
 
 
 def outdated_since(
@@ -226,6 +267,7 @@ def list_customers(
     order: Order,
     facts: Mapping[int, CustomerFacts],
     attributions: Mapping[int, tuple[Attribution, ...]],
+    stability: Mapping[int, float],
     config: Config,
     engine: Engine,
 ) -> Ranking:
@@ -244,6 +286,8 @@ def list_customers(
                 reasons,
                 risk_category(found[key]["anomaly_score"], order.thresholds),
                 signal_of(reasons, config.ranking),
+                rank_stability=stability[key],
+                guard=key in order.guards,
             )
         )
     return Ranking(

@@ -5,18 +5,23 @@ all customers at quantiles that follow from ``model.contamination`` a: medium (t
 high from 1 - a/5, critical from 1 - a/20. The quantiles are those of the previous six weeks (the
 median of each week's), so that a bad week shows as more critical customers; until six weeks are
 recorded they are this week's own.
+
+Where verdicts weigh the scores, the last places of the list are guards: the best by the score
+without them, so that what was once called uninteresting is still seen. Whom a policy keeps off the
+list is scored, ranked and counted all the same.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cardwatch.config import RankingConfig
 from cardwatch.engine import Engine
 from cardwatch.schema import (
     RISK_CATEGORIES,
+    SNOOZED,
     Reason,
     RiskCategory,
     Scored,
@@ -37,9 +42,21 @@ PROBABILITIES = (
 """Probabilities whose score quantiles each run records; cuts in between are interpolated."""
 
 
+Asleep = Callable[[Thresholds], Mapping[int, str]]
+"""Given the cuts of the risk categories, says who is snoozed, by key, and in which scope."""
+
+
 @dataclass(frozen=True)
 class Order:
-    """Everybody's place (table ``ranked``), the keys of those on the list, and the counts."""
+    """Everybody's place (table ``ranked``), the keys of those on the list, and the counts.
+
+    Attributes
+    ----------
+    guards : frozenset of int
+        Those of the list who are on it by their score without weights.
+    moved_off : int
+        How many would be on the list without weights and are not.
+    """
 
     listed: tuple[int, ...]
     thresholds: Thresholds
@@ -47,6 +64,8 @@ class Order:
     flagged: int
     left_out_by_policy: Mapping[str, int]
     score_quantiles: Mapping[str, float]
+    guards: frozenset[int] = frozenset()
+    moved_off: int = 0
 
 
 def rank(
@@ -55,8 +74,10 @@ def rank(
     config: RankingConfig,
     contamination: float,
     earlier: Mapping[str, Mapping[str, float]],
+    guards: int = 0,
+    asleep: Asleep = lambda thresholds: {},
 ) -> Order:
-    """Make the engine's table ``ranked`` and choose the list.
+    """Make the engine's tables ``ranked`` and ``left_out``, and choose the list.
 
     Parameters
     ----------
@@ -64,11 +85,16 @@ def rank(
         Share of customers to flag.
     earlier : mapping of week label to recorded score quantiles
         Of comparable runs of previous weeks, at most six, by probability as text.
+    guards : int
+        Places at the end of the list, never the first, for the best by the score without weights.
+    asleep : callable
+        See `Asleep`.
     """
     _order(engine, scored.families)
     quantiles = _quantiles(engine)
     thresholds = _thresholds(quantiles, contamination, earlier)
-    listed, left_out = _choose(engine, config)
+    left_out = _leave_out(engine, config, asleep(thresholds))
+    listed, guarding, moved_off = _choose(engine, config.top_n, guards)
     categories = _count_categories(engine, thresholds)
     return Order(
         listed=listed,
@@ -77,6 +103,8 @@ def rank(
         flagged=sum(categories[name] for name in ("critical", "high", "medium")),
         left_out_by_policy=left_out,
         score_quantiles=quantiles,
+        guards=frozenset(guarding),
+        moved_off=moved_off,
     )
 
 
@@ -107,7 +135,8 @@ def _order(engine: Engine, families: Sequence[str]) -> None:
     engine.execute(
         "CREATE OR REPLACE TABLE ranked AS SELECT s.customer_key, row_number() OVER "
         "(ORDER BY s.anomaly_score DESC, c.customer_id) AS anomaly_rank, s.anomaly_score, "
-        "s.surprise_total, CAST(coalesce(t.transaction_count, 0) AS INTEGER) AS transaction_count, "
+        "s.surprise_total, s.unweighted_total, "
+        "CAST(coalesce(t.transaction_count, 0) AS INTEGER) AS transaction_count, "
         "coalesce(t.spend_cents, 0) AS spend_cents, "
         f"f.history_weeks, {surprises} FROM score AS s "
         "INNER JOIN customer AS c ON c.customer_key = s.customer_key "
@@ -156,27 +185,48 @@ def _cut(quantiles: Mapping[str, float], probability: float) -> float:
     return points[0][1] if probability < points[0][0] else points[-1][1]
 
 
-def _choose(engine: Engine, config: RankingConfig) -> tuple[tuple[int, ...], dict[str, int]]:
-    spend_cents = round(config.min_spend * 100)
-    passes = (
-        "($cents = 0 OR spend_cents >= $cents) AND ($number = 0 OR transaction_count >= $number)"
-    )
-    limits = {"cents": spend_cents, "number": config.min_transactions}
+def _leave_out(engine: Engine, config: RankingConfig, asleep: Mapping[int, str]) -> dict[str, int]:
+    """Make the table ``left_out``, and return how many each policy keeps off the list."""
+    engine.create("left_out", {"customer_key": "INTEGER"})
+    counts = {}
+    for name, column, least in (
+        ("min_spend", "spend_cents", round(config.min_spend * 100)),
+        ("min_transactions", "transaction_count", config.min_transactions),
+    ):
+        if least:
+            few = f"FROM ranked WHERE {column} < $least"
+            engine.execute(f"INSERT INTO left_out SELECT customer_key {few}", least=least)
+            counts[name] = int(engine.scalar(f"SELECT count(*) {few}", least=least))
+    if asleep:
+        engine.execute("INSERT INTO left_out SELECT unnest($keys)", keys=list(asleep))
+    for scope in sorted(set(asleep.values())):
+        counts[f"{SNOOZED}{scope}"] = sum(each == scope for each in asleep.values())
+    return counts
+
+
+def _choose(
+    engine: Engine, top_n: int, guards: int
+) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Return who is listed, who of them as a guard, and how many the weights moved off."""
+    first = _first(engine, "anomaly_rank", top_n)
+    if not guards:
+        return first, (), 0
+    alone = _first(engine, "round(r.unweighted_total, 9) DESC, c.customer_id", top_n)
+    kept = first[: max(len(first) - guards, 1)]
+    guarding = tuple(key for key in alone if key not in kept)[: len(first) - len(kept)]
+    listed = (*kept, *guarding)
+    return listed, guarding, len(set(alone) - set(listed))
+
+
+def _first(engine: Engine, order: str, customers: int) -> tuple[int, ...]:
     rows = engine.execute(
-        f"SELECT customer_key FROM ranked WHERE {passes} ORDER BY anomaly_rank LIMIT $top",
-        top=config.top_n, **limits,
-    ).fetchall()  # fmt: skip
-    left_out = {}
-    if spend_cents:
-        left_out["min_spend"] = engine.scalar(
-            "SELECT count(*) FROM ranked WHERE spend_cents < $cents", cents=spend_cents
-        )
-    if config.min_transactions:
-        left_out["min_transactions"] = engine.scalar(
-            "SELECT count(*) FROM ranked WHERE transaction_count < $number",
-            number=config.min_transactions,
-        )
-    return tuple(row[0] for row in rows), left_out
+        "SELECT r.customer_key FROM ranked AS r "
+        "INNER JOIN customer AS c ON c.customer_key = r.customer_key "
+        "WHERE r.customer_key NOT IN (SELECT customer_key FROM left_out) "
+        f"ORDER BY {order} LIMIT $customers",
+        customers=customers,
+    ).fetchall()
+    return tuple(row[0] for row in rows)
 
 
 def _count_categories(engine: Engine, thresholds: Thresholds) -> dict[str, int]:

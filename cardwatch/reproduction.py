@@ -126,6 +126,15 @@ def _history(recorded: RunManifest, fresh: RunManifest) -> list[str]:
             sentences.append(f"The recorded scores of week {label} are used now and were not then")
         else:
             sentences.append(f"The recorded scores of week {label} changed: it was run again")
+    for label, (before, after) in _changed(recorded.history.reviews, fresh.history.reviews).items():
+        if after is None:
+            sentences.append(f"Verdicts on the list of week {label} were used then and are not now")
+        elif before is None:
+            sentences.append(f"Verdicts on the list of week {label} are used now; there were none")
+        else:
+            sentences.append(f"The verdicts on the list of week {label} are others now")
+    if recorded.history.snoozes != fresh.history.snoozes:
+        sentences.append("The snoozes that concern the week are others now")
     if recorded.seed != fresh.seed:
         sentences.append(f"The seed was {recorded.seed} and is {fresh.seed}")
     return sentences

@@ -21,6 +21,8 @@ from cardwatch.schema import (
     CategoryFacts,
     Checked,
     Coverage,
+    FeatureWeight,
+    Learning,
     ListedCustomer,
     PortfolioWeek,
     QuarantineCount,
@@ -132,6 +134,7 @@ def week_report(
             PortfolioWeek(week - 1, Decimal("900.00"), 40, 9),
             PortfolioWeek(week, Decimal("1200.50"), 44, 10),
         ),
+        learning=Learning(40, (FeatureWeight("refunds", "REFUNDS", 14, 2, 0.4),), 3, 2),
     )
 
 
@@ -154,6 +157,7 @@ def fill_engine(
             "transaction_count": "INTEGER",
             "history_weeks": "TINYINT",
             **{f"{family}_surprise": "DOUBLE" for family in FAMILIES},
+            "unweighted_total": "DOUBLE",
         },
     )
     engine.create("quarantine", QUARANTINE)
@@ -162,7 +166,7 @@ def fill_engine(
         count = (counts or {}).get(customer, 4)
         engine.execute("INSERT INTO customer VALUES ($k, $c)", k=key, c=customer)
         engine.execute(
-            "INSERT INTO ranked VALUES ($k, $r, 1 / $r, 10 / $r, $n, 12, 3 / $r, 0.5, 0)",
+            "INSERT INTO ranked VALUES ($k, $r, 1 / $r, 10 / $r, $n, 12, 3 / $r, 0.5, 0, 10 / $r)",
             k=key,
             r=rank,
             n=count,

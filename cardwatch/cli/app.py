@@ -11,7 +11,17 @@ from typing import Annotated
 import typer
 
 import cardwatch
-from cardwatch.cli import configuration, data, database, lists, monitoring, notices, runs
+from cardwatch.cli import (
+    configuration,
+    data,
+    database,
+    lists,
+    monitoring,
+    notices,
+    review,
+    runs,
+    snooze,
+)
 from cardwatch.cli.process import guarded
 
 app = typer.Typer(
@@ -68,6 +78,19 @@ database_app = typer.Typer(
 for one in (database.upgrade, database.check):
     database_app.command()(one)
 app.add_typer(database_app, name="db")
+
+
+review_app = typer.Typer(
+    help="Record what listed customers turned out to be, and see what comes of the lists.",
+    no_args_is_help=True,
+)
+review_app.command("set")(review.set_verdict)
+review_app.command("import")(review.import_reviews)
+review_app.command()(review.report)
+review_app.command()(snooze.snooze)
+review_app.command()(snooze.snoozes)
+review_app.command()(snooze.wake)
+app.add_typer(review_app, name="review")
 
 
 alert_app = typer.Typer(help="Try the channels that alerts go to.", no_args_is_help=True)

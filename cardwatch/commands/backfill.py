@@ -21,6 +21,7 @@ from cardwatch.outdated import around, reach
 from cardwatch.outputs import OutputFile
 from cardwatch.pipeline import SCORE_VERSION, check_delivery, publish, run_week
 from cardwatch.publish.base import Mirror, Sink
+from cardwatch.reviewing import fetch_stored
 from cardwatch.session import Session, last_complete
 from cardwatch.settled import missing_files, other_rows, other_scores, other_settings
 from cardwatch.week import ReportingWeek
@@ -172,6 +173,7 @@ def _run(session: Session, job: Backfill, why: str) -> WeekOutcome:
     week, parts = session.chosen, session.parts()
     if job.dry_run:
         return WeekOutcome(week, "run", why)
+    console.show_remarks(fetch_stored(job.config, dry_run=False))
     result = run_week(week, job.config, parts)
     # Lists that this very command comes to next are no news.
     ahead = [each for each in result.outdated if not week < each.week <= job.weeks[-1]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from cardwatch import console
+from cardwatch.changes_story import show_comparison, show_revision
 from cardwatch.commands.opening import command_session, wanted_week
 from cardwatch.comparison import compare_weeks
 from cardwatch.config import Config
@@ -75,7 +76,7 @@ def compare_command(config: Config, earlier: str, later: str, as_json: bool) -> 
         console.write_json(json.dumps(comparison.document(), indent=2))
         return
     console.use_width()
-    console.show_comparison(comparison)
+    show_comparison(comparison)
 
 
 def compare_superseded_command(config: Config, week: str, as_json: bool) -> None:
@@ -90,7 +91,7 @@ def compare_superseded_command(config: Config, week: str, as_json: bool) -> None
         console.write_json(json.dumps(revision.document(), indent=2))
         return
     console.use_width()
-    console.show_revision(revision)
+    show_revision(revision)
 
 
 def _say(sentence: str) -> None:

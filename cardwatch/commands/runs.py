@@ -32,6 +32,8 @@ from cardwatch.pipeline import RunResult, notify, publish, run_week
 from cardwatch.publish.base import Sink
 from cardwatch.publish.formats import list_document
 from cardwatch.reproduction import differences, same_files
+from cardwatch.review_story import show_learning
+from cardwatch.reviewing import fetch_stored
 from cardwatch.schema import Receipt
 from cardwatch.session import day_of, partial_remark
 from cardwatch.wiring import open_sinks
@@ -77,6 +79,7 @@ def _run(
     told: tuple[str, ...] = ()
     try:
         with command_session(config, attempt.command, choose, attempt.run_id) as s:
+            console.show_remarks(fetch_stored(config, dry_run=dry_run))
             parts, week = s.parts(), s.chosen
             noted.week, attempt.week, attempt.session = week.label, week, s
             with held(sinks, config, dry_run):
@@ -107,6 +110,7 @@ def _show_run(
         return
     console.show_list(result.report)
     console.show_coverage(result.report)
+    show_learning(result.report.learning)
     console.show_notes(result.warnings)
     if dry_run:
         planned = [str(path) for sink in sinks for path in sink.planned(result.week)]

@@ -8,7 +8,13 @@ from cardwatch.config.data_sections import (
     ReportingWeekConfig,
 )
 from cardwatch.config.loading import LoadedConfig, load_config, read_config, restore_config
-from cardwatch.config.method_sections import FeatureConfig, ModelConfig, RankingConfig, SignalRule
+from cardwatch.config.method_sections import (
+    FeatureConfig,
+    ModelConfig,
+    RankingConfig,
+    ReviewConfig,
+    SignalRule,
+)
 from cardwatch.config.models import Config
 from cardwatch.config.origin import Origin
 from cardwatch.config.reference import (
@@ -58,6 +64,7 @@ __all__ = [
     "RankingConfig",
     "ReportConfig",
     "ReportingWeekConfig",
+    "ReviewConfig",
     "Setting",
     "SettingRow",
     "SignalRule",

@@ -162,3 +162,50 @@ class RankingConfig(Section):
     default_signal: Literal["opportunity", "concern"] = setting(
         "concern", "The signal where no rule matches."
     )
+
+
+class ReviewConfig(Section):
+    """What is learnt from the verdicts of those who read the lists."""
+
+    learn: bool = setting(
+        True,
+        "Whether verdicts on earlier lists weigh the scores. Without verdicts it changes nothing;"
+        " switched off, scores are what they would be without any.",
+    )
+    half_life_weeks: float = setting(
+        6.0,
+        "After so many weeks a verdict counts half, so that a change in what is wanted shows.",
+        unit="weeks",
+        gt=0,
+        le=1_000,
+    )
+    prior: float = setting(
+        10.0,
+        "How many verdicts like the average one a reason is given to begin with: the more, the"
+        " slower a weight leaves 1.",
+        unit="verdicts",
+        gt=0,
+        le=10_000,
+    )
+    guards: int = setting(
+        2,
+        "The last places of the list that go by the score without weights, so that what verdicts"
+        " moved down is still looked at.",
+        unit="customers",
+        ge=0,
+        le=1_000,
+    )
+    goal_hit_rate: float = setting(
+        0.6,
+        "The share of reviewed customers that should turn out a confirmed risk or an opportunity.",
+        unit="share of reviewed customers",
+        ge=0,
+        le=1,
+    )
+    goal_acted_rate: float = setting(
+        0.3,
+        "The share of reviewed customers about whom something should have been done.",
+        unit="share of reviewed customers",
+        ge=0,
+        le=1,
+    )

@@ -17,7 +17,12 @@ from cardwatch.config.data_sections import (
     ReportingWeekConfig,
     SslMode,
 )
-from cardwatch.config.method_sections import FeatureConfig, ModelConfig, RankingConfig
+from cardwatch.config.method_sections import (
+    FeatureConfig,
+    ModelConfig,
+    RankingConfig,
+    ReviewConfig,
+)
 from cardwatch.config.run_sections import (
     EngineConfig,
     LoggingConfig,
@@ -49,6 +54,7 @@ class Config(Section):
     feature_engineering: FeatureConfig = FeatureConfig()
     model: ModelConfig = ModelConfig()
     ranking: RankingConfig = RankingConfig()
+    review: ReviewConfig = ReviewConfig()
     output: OutputConfig = OutputConfig()
     report: ReportConfig = ReportConfig()
     logging: LoggingConfig = LoggingConfig()

@@ -35,6 +35,8 @@ WITHOUT_EFFECT_ON_RESULTS = frozenset(
         "data_source.roll_up",
         "feature_engineering.use_cache",
         "feature_engineering.cache_dir",
+        "review.goal_hit_rate",
+        "review.goal_acted_rate",
     }
 )
 SECTIONS_WITHOUT_EFFECT_ON_RESULTS = frozenset(

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import pyarrow as pa
+
 from cardwatch.engine import Engine
+from cardwatch.robust import Floats
 from cardwatch.schema import Attribution, FeatureTable, Scored
+
+NO_WEIGHTS: Mapping[str, float] = {}
 
 
 class Detector(Protocol):
@@ -17,11 +22,21 @@ class Detector(Protocol):
     """
 
     name: str
+    takes_weights: bool
+    """Whether weights learnt from verdicts change its scores."""
 
-    def fit_score(self, engine: Engine, table: FeatureTable) -> Scored:
+    def fit_score(
+        self, engine: Engine, table: FeatureTable, weights: Mapping[str, float] = NO_WEIGHTS
+    ) -> Scored:
         """Fit, and write the engine's table ``score``: one row per customer of ``feature``.
 
-        The same rows give the same bytes in any row order and on any number of threads.
+        The same rows and weights give the same bytes in any row order and on any number of threads.
+
+        Parameters
+        ----------
+        weights : mapping of feature to float, optional
+            What each feature's surprise is multiplied by, over 0; 1 for those not named. The total
+            without them is kept in ``unweighted_total``.
 
         Raises
         ------
@@ -39,10 +54,17 @@ class Detector(Protocol):
         """
         ...
 
+    def total_without(self, rows: pa.Table, families: Sequence[str], left_out: str) -> Floats:
+        """Return the surprise_total of rows of ``score``, had a family not been looked at.
+
+        Nothing is fitted again. It is at most the total. Shape (n,).
+        """
+        ...
+
 
 def create_score_table(engine: Engine, families: Sequence[str]) -> None:
     """Create the empty table ``score``, as `cardwatch.schema` describes it."""
-    names = ["anomaly_score", "surprise_total"]
+    names = ["anomaly_score", "surprise_total", "unweighted_total"]
     for family in families:
         names += [f"{family}_surprise", f"{family}_contribution"]
     engine.create("score", {"customer_key": "INTEGER"} | dict.fromkeys(names, "DOUBLE"))

@@ -23,7 +23,7 @@ from sklearn.ensemble import IsolationForest
 
 from cardwatch.config import ModelConfig
 from cardwatch.detection.artefact import Artefact
-from cardwatch.detection.base import create_score_table
+from cardwatch.detection.base import NO_WEIGHTS, create_score_table
 from cardwatch.detection.trees import Floats, Singles, Trees, average_path_length
 from cardwatch.engine import BATCH_ROWS, Engine
 from cardwatch.errors import ModelError
@@ -54,13 +54,18 @@ class IsolationForestDetector:
     """
 
     name = "isolation_forest"
+    takes_weights = False
 
     def __init__(self, config: ModelConfig, features: Sequence[Feature]) -> None:
         self._config = config
         self._features = {feature.name: feature for feature in features}
 
-    def fit_score(self, engine: Engine, table: FeatureTable) -> Scored:
+    def fit_score(
+        self, engine: Engine, table: FeatureTable, weights: Mapping[str, float] = NO_WEIGHTS
+    ) -> Scored:
         """Fit on the engine's table ``feature``, and write the table ``score``; see `Detector`.
+
+        Path lengths know no weights of features: `weights` change nothing.
 
         Raises
         ------
@@ -144,6 +149,14 @@ class IsolationForestDetector:
             )
         }
 
+    def total_without(self, rows: pa.Table, families: Sequence[str], left_out: str) -> Floats:
+        """Return the total less the family's part where that is positive; see `Detector`."""
+        total, part = (
+            np.asarray(rows[name].to_numpy(), dtype=np.float64)
+            for name in ("surprise_total", f"{left_out}_contribution")
+        )
+        return np.asarray(total - np.maximum(part, 0))
+
     def _attributions(
         self,
         columns: Sequence[str],
@@ -218,6 +231,7 @@ def _scores(batch: pa.Table, forest: _Forest, credits: Floats, families: Sequenc
         "customer_key": batch["customer_key"],
         "anomaly_score": np.exp2(unusual - 1.0).round(_SCORE_DECIMALS),
         "surprise_total": total,
+        "unweighted_total": total,
     }
     for family, part in zip(families, credits.T, strict=True):
         columns[f"{family}_surprise"] = columns[f"{family}_contribution"] = part

@@ -2,7 +2,7 @@
 
 Each feature's value becomes a surprise (see `tails`). The largest inside a family speaks for it;
 the families, sorted, are added with weights 1, d, d², … (``model.decay``). The terms are the
-reasons.
+reasons. What was learnt from verdicts multiplies the surprises of features, before anything else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from cardwatch.config import ModelConfig
 from cardwatch.detection.artefact import Artefact
-from cardwatch.detection.base import create_score_table
+from cardwatch.detection.base import NO_WEIGHTS, create_score_table
 from cardwatch.detection.tails import (
     Approach,
     FeatureTail,
@@ -38,7 +38,7 @@ HALF_SCORE = 10.0
 SCORE_DECIMALS = 9
 BLOCK_ROWS = 32_768
 """Customers scored at once by each thread."""
-_VERSION = 2
+_VERSION = 3
 
 
 class SurpriseDetector:
@@ -55,6 +55,7 @@ class SurpriseDetector:
     """
 
     name = "surprise"
+    takes_weights = True
 
     def __init__(
         self, config: ModelConfig, features: Sequence[Feature], capped: Mapping[str, float]
@@ -65,12 +66,16 @@ class SurpriseDetector:
         self._features = {feature.name: feature for feature in features}
         self._capped = dict(capped)
 
-    def fit_score(self, engine: Engine, table: FeatureTable) -> Scored:
+    def fit_score(
+        self, engine: Engine, table: FeatureTable, weights: Mapping[str, float] = NO_WEIGHTS
+    ) -> Scored:
         """Fit the tails on a bounded sample and score every customer; see `Detector`."""
-        return self.score(engine, table, self.fit(engine, table))
+        return self.score(engine, table, self.fit(engine, table, weights))
 
-    def fit(self, engine: Engine, table: FeatureTable) -> Artefact:
-        """Fit each feature's law on the customers that `sampling` chooses.
+    def fit(
+        self, engine: Engine, table: FeatureTable, weights: Mapping[str, float] = NO_WEIGHTS
+    ) -> Artefact:
+        """Fit each feature's law on the customers that `sampling` chooses, and note the weights.
 
         Raises
         ------
@@ -93,6 +98,7 @@ class SurpriseDetector:
                 "tail": self._method,
                 "decay": self._decay,
                 "laws": {name: law.to_json() for name, law in laws.items()},
+                "weights": {name: weights[name] for name in sorted(weights) if name in laws},
             },
         )
 
@@ -104,11 +110,13 @@ class SurpriseDetector:
         ModelError
             If the state belongs to another detector, version or set of features, or is damaged.
         """
-        laws = _laws_of(artefact, table.columns)
+        laws, weights = _learned(artefact, table.columns)
         families = tuple(dict.fromkeys(self._features[name].family for name in table.columns))
         create_score_table(engine, families)
         batches = engine.batches("SELECT * FROM feature", BLOCK_ROWS)  # each row for itself
-        scores = mapped(lambda batch: self._score(batch, laws, families), batches, engine.threads)
+        scores = mapped(
+            lambda batch: self._score(batch, laws, weights, families), batches, engine.threads
+        )
         for rows in scores:
             engine.append("score", rows)
         return Scored(self.name, families, artefact.document())
@@ -118,14 +126,15 @@ class SurpriseDetector:
     ) -> Mapping[int, tuple[Attribution, ...]]:
         """Return each customer's attributions; see `Detector`."""
         artefact = Artefact.of(scored.state)
-        laws = _laws_of(artefact, artefact.columns)
+        laws, weights = _learned(artefact, artefact.columns)
         rows = engine.arrow(
             "SELECT * FROM feature WHERE customer_key IN (SELECT unnest($keys)) "
             "ORDER BY customer_key",
             keys=list(keys),
         )
         names, surprise = _surprises(rows, laws)
-        _, contribution, lead = self._combine(names, surprise, scored.families)
+        weighted = surprise * _in_columns(weights, names)
+        _, contribution, lead = self._combine(names, weighted, scored.families)
         high = _is_high(rows, names, laws)
         found: dict[int, tuple[Attribution, ...]] = {}
         for i, key in enumerate(rows["customer_key"].to_pylist()):
@@ -138,6 +147,11 @@ class SurpriseDetector:
             ]
             found[key] = tuple(sorted(parts, key=lambda part: -part.contribution))
         return found
+
+    def total_without(self, rows: pa.Table, families: Sequence[str], left_out: str) -> Floats:
+        """Return the total without a family: the others move up in the order; see `Detector`."""
+        kept = [_column(rows, f"{each}_surprise") for each in families if each != left_out]
+        return self._summed(np.column_stack(kept)) if kept else np.zeros(rows.num_rows)
 
     def _fit_laws(self, engine: Engine, table: FeatureTable) -> dict[str, Law]:
         sample = engine.arrow(
@@ -164,15 +178,19 @@ class SurpriseDetector:
         self,
         batch: pa.RecordBatch | pa.Table,
         laws: Mapping[str, Law],
+        weights: Mapping[str, float],
         families: Sequence[str],
     ) -> pa.Table:
         names, surprise = _surprises(batch, laws)
-        alone, contribution, _ = self._combine(names, surprise, families)
+        weighted = surprise * _in_columns(weights, names)
+        alone, contribution, _ = self._combine(names, weighted, families)
+        unweighted = self._combine(names, surprise, families)[1] if weights else contribution
         total = contribution.sum(axis=1)
         columns: dict[str, pa.Array] = {
             "customer_key": batch["customer_key"],
             "anomaly_score": pa.array(np.round(total / (total + HALF_SCORE), SCORE_DECIMALS)),
             "surprise_total": pa.array(total),
+            "unweighted_total": pa.array(unweighted.sum(axis=1)),
         }
         for f, family in enumerate(families):
             columns[f"{family}_surprise"] = pa.array(alone[:, f])
@@ -195,6 +213,11 @@ class SurpriseDetector:
         place = np.argsort(order, axis=1, kind="stable")
         return alone, alone * self._decay**place, lead
 
+    def _summed(self, alone: Floats) -> Floats:
+        """Return the sum of families' surprises, the largest first, shape (n,)."""
+        ordered = -np.sort(-alone, axis=1)
+        return np.asarray(ordered @ self._decay ** np.arange(alone.shape[1]))
+
 
 def _surprises(
     rows: pa.RecordBatch | pa.Table, laws: Mapping[str, Law]
@@ -205,6 +228,10 @@ def _surprises(
     for j, name in enumerate(names):
         surprise[:, j] = laws[name].surprise(_column(rows, name))
     return names, surprise
+
+
+def _in_columns(weights: Mapping[str, float], names: Sequence[str]) -> Floats:
+    return np.array([weights.get(name, 1.0) for name in names])
 
 
 def _is_high(
@@ -218,10 +245,13 @@ def _is_high(
     return high
 
 
-def _laws_of(artefact: Artefact, columns: Sequence[str]) -> dict[str, Law]:
+def _learned(artefact: Artefact, columns: Sequence[str]) -> tuple[dict[str, Law], dict[str, float]]:
+    """Return each feature's law, and the weights that are not 1."""
     artefact.require(SurpriseDetector.name, _VERSION, columns)
     try:
-        return {name: law_from_json(state) for name, state in artefact.state["laws"].items()}
+        laws = {name: law_from_json(state) for name, state in artefact.state["laws"].items()}
+        weights = {name: float(weight) for name, weight in artefact.state["weights"].items()}
+        return laws, weights
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             "The stored detector state cannot be used",

@@ -8,9 +8,16 @@ from cardwatch.publish.migrations import (
     v0002_beside_the_list,
     v0003_bi_views,
     v0004_power_bi,
+    v0005_verdicts,
 )
 
-REVISIONS = (v0001_anomaly_reports, v0002_beside_the_list, v0003_bi_views, v0004_power_bi)
+REVISIONS = (
+    v0001_anomaly_reports,
+    v0002_beside_the_list,
+    v0003_bi_views,
+    v0004_power_bi,
+    v0005_verdicts,
+)
 """The migrations, oldest first."""
 
 DECLARED = combined(each.EXPANSION for each in REVISIONS)

@@ -24,6 +24,7 @@ from cardwatch.publish.formats import (
 from cardwatch.publish.lock import Say, output_lock
 from cardwatch.publish.operations import FileOperations, NewFile, replace_whole, translated
 from cardwatch.publish.retention import retain
+from cardwatch.publish.sheet import write_review_sheet
 from cardwatch.publish.transaction import FileSet, recover
 from cardwatch.schema import Receipt, WeekReport
 from cardwatch.week import ReportingWeek
@@ -41,6 +42,7 @@ _WRITERS: dict[OutputFile, Callable[[NewFile, WeekReport, Engine], None]] = {
     OutputFile.LIST_JSON: lambda file, report, _: write_list_json(file, report),
     OutputFile.SCORES: write_scores,
     OutputFile.QUARANTINE: write_quarantine,
+    OutputFile.REVIEWS: lambda file, report, _: write_review_sheet(file, report),
 }
 
 
@@ -156,7 +158,7 @@ class FileSink:
     def _kinds(self) -> tuple[OutputFile, ...]:
         is_short = self._needs_json and self._config.format == "csv"
         lists = _LISTS["both" if is_short else self._config.format]
-        return (*lists, OutputFile.SCORES, OutputFile.QUARANTINE)
+        return (*lists, OutputFile.SCORES, OutputFile.QUARANTINE, OutputFile.REVIEWS)
 
     def _write_set(
         self, report: WeekReport, engine: Engine, manifest: RunManifest
@@ -167,7 +169,9 @@ class FileSink:
                 with files.create(kind.of(report.week)) as file:
                     _WRITERS[kind](file, report, engine)
             replaced = self._recorded(report.week)
-            recorded = manifest.replacing(replaced).with_files(files.digests, files.sizes)
+            digests = dict(files.digests)
+            del digests[OutputFile.REVIEWS.of(report.week)]  # it is there to be changed
+            recorded = manifest.replacing(replaced).with_files(digests, files.sizes)
             if self._pages:
                 said = self._add_page(files, self._pages, list_document(report), recorded)
             with files.create(OutputFile.MANIFEST.of(report.week)) as file:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from cardwatch.engine import Engine
 from cardwatch.merchant_categories import mcc_name
 from cardwatch.outputs import (
+    LATER_SCORE_COLUMNS,
     LIST_COLUMNS,
     QUARANTINE_COLUMNS,
     SCORE_COLUMNS,
@@ -25,6 +26,7 @@ from cardwatch.publish.operations import NewFile
 from cardwatch.schema import (
     CategoryFacts,
     CustomerFacts,
+    Learning,
     ListedCustomer,
     PortfolioWeek,
     Reason,
@@ -58,7 +60,7 @@ _REPEATING = ("week_start", "history_weeks", "transaction_count")
 def write_list_csv(file: NewFile, report: WeekReport) -> None:
     """Write the list as CSV: UTF-8, lines end in a line feed, no byte order mark."""
     rows = (_list_row(customer, report) for customer in report.ranking.listed)
-    _write_csv(file, [column.name for column in LIST_COLUMNS], rows)
+    write_csv(file, [column.name for column in LIST_COLUMNS], rows)
 
 
 def _list_row(customer: ListedCustomer, report: WeekReport) -> list[str]:
@@ -79,10 +81,13 @@ def _list_row(customer: ListedCustomer, report: WeekReport) -> list[str]:
         str(customer.history_weeks),
         *(neutralise(sentence) for sentence in reasons),
         *[""] * (REASON_COLUMNS - len(reasons)),
+        f"{customer.rank_stability:.3f}",
+        "true" if customer.guard else "false",
     ]
 
 
-def _write_csv(file: NewFile, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def write_csv(file: NewFile, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write text cells as CSV, quoted where they need it; lines end in a line feed."""
     lines = map(csv_line, chain([header], rows))
     while some := b"".join(islice(lines, _LINES_AT_ONCE)):
         file.write(some)
@@ -127,6 +132,7 @@ def _document(report: WeekReport) -> dict[str, Any]:
         "quarantine": [asdict(finding) for finding in report.findings],
         "notes": list(report.notes),
         "portfolio": [_portfolio_week(week) for week in report.portfolio],
+        "learning": _learning(report.learning),
     }
 
 
@@ -163,6 +169,8 @@ def _customer(customer: ListedCustomer, report: WeekReport) -> dict[str, Any]:
         },
         "reasons": [_reason(reason) for reason in customer.reasons],
         **_facts(customer.facts, report.week),
+        "rank_stability": _rounded(customer.rank_stability, _SHARE),
+        "guard": customer.guard,
     }
 
 
@@ -249,6 +257,15 @@ def _coverage(report: WeekReport) -> dict[str, Any]:
     }
 
 
+def _learning(learning: Learning) -> dict[str, Any]:
+    return {
+        "reviews": learning.reviews,
+        "weights": [{**asdict(each), "sentence": each.sentence} for each in learning.weights],
+        "moved_off": learning.moved_off,
+        "guards": learning.guards,
+    }
+
+
 def _finite(value: Any) -> Any:
     """Replace numbers that JSON has no way to write (infinite, not a number) by null."""
     if isinstance(value, dict):
@@ -262,6 +279,7 @@ def write_scores(file: NewFile, report: WeekReport, engine: Engine) -> None:
     """Write every customer's score as Parquet in rank order, one row group in memory at a time."""
     columns = [(column.name, column.type) for column in SCORE_COLUMNS]
     columns += [(f"{family}_surprise", "double") for family in report.families]
+    columns += [(column.name, column.type) for column in LATER_SCORE_COLUMNS]
     schema = pa.schema([(name, _SCORE_TYPES[kind][1]) for name, kind in columns])
     chosen = ", ".join(
         f'{_origin(name)}::{_SCORE_TYPES[kind][0]} AS "{name}"' for name, kind in columns
@@ -305,7 +323,7 @@ def write_quarantine(file: NewFile, report: WeekReport, engine: Engine) -> None:
         f"SELECT {', '.join(stored)} FROM quarantine ORDER BY {', '.join(stored)}"
     )
     rows = (row for batch in batches for row in zip(*batch.to_pydict().values(), strict=True))
-    _write_csv(file, names, (_quarantine_row(row, sentences) for row in rows))
+    write_csv(file, names, (_quarantine_row(row, sentences) for row in rows))
 
 
 def _quarantine_row(row: tuple[Any, ...], sentences: dict[str, str]) -> list[str]:

@@ -114,9 +114,9 @@ _COPIED = (
 def _details(files: WeekFiles) -> Iterator[Row]:
     names = ("customer_id", "signal", "signal_rule", "history_weeks", "surprise_total")
     for customer in files.document["customers"]:
-        stability = customer.get("rank_stability")
         chosen = {name: customer[name] for name in names}
-        yield {**_of_week(files), **chosen, "rank_stability": stability}
+        later = {name: customer.get(name) for name in ("rank_stability", "guard")}
+        yield {**_of_week(files), **chosen, **later}
 
 
 def _reasons(files: WeekFiles) -> Iterator[Row]:

@@ -15,6 +15,7 @@ from cardwatch.schema import (
     Coverage,
     CustomerFacts,
     FeatureTable,
+    Learning,
     ListedCustomer,
     PortfolioWeek,
     Ranking,
@@ -24,6 +25,8 @@ from cardwatch.schema import (
     Signal,
     WeekReport,
 )
+
+NOTHING_LEARNT = Learning()
 
 
 def standings(engine: Engine, keys: Sequence[int]) -> dict[int, Mapping[str, Any]]:
@@ -45,6 +48,9 @@ def listed_customer(
     reasons: tuple[Reason, ...],
     category: RiskCategory,
     signal: tuple[Signal, str],
+    *,
+    rank_stability: float = 1.0,
+    guard: bool = False,
 ) -> ListedCustomer:
     """Put one row of the list together from `standings`; amounts are exact sums of cents."""
     top = facts.categories[0] if facts.categories else None
@@ -65,6 +71,8 @@ def listed_customer(
         reasons=reasons,
         contributions={part.family: part.contribution for part in attributions},
         facts=facts,
+        rank_stability=rank_stability,
+        guard=guard,
     )
 
 
@@ -97,6 +105,7 @@ def build_report(
     notes: Sequence[str],
     numbering: Literal["guide", "iso"],
     portfolio: tuple[PortfolioWeek, ...] = (),
+    learning: Learning = NOTHING_LEARNT,
 ) -> WeekReport:
     """Collect a run's list, coverage and remarks; `notes` come before those of the steps."""
     return WeekReport(
@@ -104,11 +113,12 @@ def build_report(
         ranking=ranking,
         coverage=_covered(checked.coverage, table),
         findings=checked.findings,
-        notes=(*notes, *checked.warnings, *table.notes),
+        notes=(*notes, *checked.warnings, *table.notes, *learning.notes),
         detector=scored.detector,
         families=scored.families,
         numbering=numbering,
         portfolio=portfolio,
+        learning=learning,
     )
 
 

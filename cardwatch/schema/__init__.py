@@ -21,12 +21,16 @@ Tables in the engine, each made by one step and read by later ones:
     ``customer_key INTEGER, has_rows BOOLEAN, history_weeks TINYINT`` and one DOUBLE per catalogued
     feature (NULL where it does not apply), in the order of customer_key.
 ``score`` (detection)
-    ``customer_key INTEGER, anomaly_score DOUBLE, surprise_total DOUBLE`` and two DOUBLE per family:
-    ``<family>_surprise``, what it says alone, and ``<family>_contribution``, its part of
-    surprise_total; the contributions add up to it.
+    ``customer_key INTEGER, anomaly_score DOUBLE, surprise_total DOUBLE, unweighted_total DOUBLE``
+    and two DOUBLE per family: ``<family>_surprise``, what it says alone, and
+    ``<family>_contribution``, its part of surprise_total; the contributions add up to it.
+    unweighted_total is what surprise_total would be if nothing had been learnt from verdicts.
 ``ranked`` (ranking)
     ``customer_key INTEGER, anomaly_rank BIGINT, anomaly_score DOUBLE, surprise_total DOUBLE,
-    transaction_count INTEGER, history_weeks TINYINT`` and ``<family>_surprise`` per family.
+    unweighted_total DOUBLE, transaction_count INTEGER, history_weeks TINYINT`` and
+    ``<family>_surprise`` per family.
+``left_out`` (ranking)
+    ``customer_key INTEGER``: whom a policy keeps off the list; a customer may be in it twice.
 """
 
 from cardwatch.schema.delivered import (
@@ -43,6 +47,8 @@ from cardwatch.schema.delivered import (
 )
 from cardwatch.schema.listed import (
     RISK_CATEGORIES,
+    SNOOZED,
+    Learning,
     ListedCustomer,
     PortfolioWeek,
     Ranking,
@@ -59,11 +65,13 @@ from cardwatch.schema.scored import (
     CustomerFacts,
     Feature,
     FeatureTable,
+    FeatureWeight,
     Scored,
 )
 
 __all__ = [
     "RISK_CATEGORIES",
+    "SNOOZED",
     "TRANSACTION_COLUMNS",
     "TRANSACTION_OPTIONAL",
     "WEEKLY_COLUMNS",
@@ -76,6 +84,8 @@ __all__ = [
     "Delivery",
     "Feature",
     "FeatureTable",
+    "FeatureWeight",
+    "Learning",
     "ListedCustomer",
     "PortfolioWeek",
     "QuarantineCount",

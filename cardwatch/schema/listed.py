@@ -8,13 +8,16 @@ from decimal import Decimal
 from typing import Literal
 
 from cardwatch.schema.delivered import Coverage, QuarantineCount
-from cardwatch.schema.scored import CustomerFacts
+from cardwatch.schema.scored import CustomerFacts, FeatureWeight
 from cardwatch.week import ReportingWeek
 
 Signal = Literal["opportunity", "concern"]
 RiskCategory = Literal["critical", "high", "medium", "low"]
 
 RISK_CATEGORIES: tuple[RiskCategory, ...] = ("critical", "high", "medium", "low")
+
+SNOOZED = "snoozed_"
+"""What the name of a policy begins with where customers are snoozed; the scope follows."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,10 @@ class ListedCustomer:
     contributions: Mapping[str, float]
     """Every family's contribution; they add up to surprise_total. `reasons` are the largest."""
     facts: CustomerFacts
+    rank_stability: float = 1.0
+    """Share of the lists without one family of features that the customer stays on."""
+    guard: bool = False
+    """Whether the customer is here by the score that verdicts have not weighed."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,49 @@ class PortfolioWeek:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """What was learnt from verdicts, and what it did to the list.
+
+    Attributes
+    ----------
+    reviews : int
+        Customers of earlier lists with a verdict that tells something.
+    weights : tuple of FeatureWeight
+        By name of the feature; empty where nothing was learnt.
+    moved_off : int
+        Customers who would be on the list without the weights.
+    guards : int
+        Customers who are on it without them.
+    remark : str
+        Why verdicts that are there were not used; empty otherwise.
+    """
+
+    reviews: int = 0
+    weights: tuple[FeatureWeight, ...] = ()
+    moved_off: int = 0
+    guards: int = 0
+    remark: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the list should know: the weights, and what they did."""
+        if not self.weights:
+            return (self.remark,) if self.remark else ()
+        moved = sorted((each for each in self.weights if each.is_moved), key=lambda w: w.weight)
+        said = "; ".join(each.sentence for each in moved) or "they move no reason noticeably"
+        return (
+            f"Learnt from {_counted(self.reviews, 'verdict')} on earlier lists: {said}",
+            f"Without verdicts {_counted(self.moved_off, 'other customer')} would be listed, scored"
+            f" as ever in unweighted_total; {_counted(self.guards, 'place')} at the end of the list"
+            " go by that score",
+        )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+@dataclass(frozen=True)
 class WeekReport:
     """Numbers and words of one run; every sink renders this and nothing else."""
 
@@ -116,6 +166,7 @@ class WeekReport:
     numbering: Literal["guide", "iso"] = "guide"
     portfolio: tuple[PortfolioWeek, ...] = ()
     """The weeks of the window, oldest first, the scored one last."""
+    learning: Learning = Learning()
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,45 @@ class Feature:
     law: Literal["line", "shape", "surprise"] = "line"
 
 
+UNMOVED = 0.05
+"""Weights nearer to 1 than this are not worth a sentence."""
+
+
+@dataclass(frozen=True)
+class FeatureWeight:
+    """What was learnt of one feature from verdicts.
+
+    Attributes
+    ----------
+    reviewed, hits : int
+        Reviewed customers with the feature among their reasons, and the hits among them, as
+        counted.
+    weight : float
+        What its surprise is multiplied by; these customers counted by the age of their list.
+    """
+
+    feature: str
+    code: str
+    reviewed: int
+    hits: int
+    weight: float
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the weight is noticeably other than 1."""
+        return abs(self.weight - 1) >= UNMOVED
+
+    @property
+    def sentence(self) -> str:
+        """The weight and why, for people.
+
+        >>> FeatureWeight("refunds", "REFUNDS", 14, 2, 0.4031).sentence
+        'Refunds: 2 of 14 confirmed → × 0.4'
+        """
+        words = self.code.replace("_", " ").capitalize()
+        return f"{words}: {self.hits:,} of {self.reviewed:,} confirmed → × {self.weight:.2g}"
+
+
 @dataclass(frozen=True)
 class CategoryFacts:
     """One merchant category of one customer: the scored week beside what is usual there.

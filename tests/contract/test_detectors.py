@@ -65,7 +65,8 @@ def test_everybody_is_scored_between_0_and_1(scored: tuple[Engine, Scored]) -> N
     assert values.max() <= 1
     assert (values == values.round(9)).all(), "rounded before anything is ranked"
     parts = [f"{family}_{kind}" for family in FAMILIES for kind in ("surprise", "contribution")]
-    assert scores.column_names == ["customer_key", "anomaly_score", "surprise_total", *parts]
+    totals = ["anomaly_score", "surprise_total", "unweighted_total"]
+    assert scores.column_names == ["customer_key", *totals, *parts]
     assert found.families == FAMILIES
 
 
@@ -114,6 +115,36 @@ def test_attributions_are_one_per_family_and_add_up_to_the_total(
             assert FEATURES[part.feature].family == part.family
             assert values[key][part.feature] is not None, "a missing value is no reason"
             assert part.is_high or FEATURES[part.feature].side == "two"
+
+
+def test_a_family_left_out_never_raises_a_total_and_lowers_those_it_made(
+    scored: tuple[Engine, Scored], detector: Detector
+) -> None:
+    engine, found = scored
+    rows = engine.arrow("SELECT * FROM score ORDER BY customer_key")
+    total = rows["surprise_total"].to_numpy()
+    for family in found.families:
+        left = detector.total_without(rows, found.families, family)
+        assert (left <= total + 1e-9).all()
+        part = rows[f"{family}_contribution"].to_numpy()
+        assert (left[part > 1e-6] < total[part > 1e-6]).all()
+
+
+def test_weights_move_totals_where_the_detector_takes_them_and_can_be_taken_back(
+    session: tuple[Engine, FeatureTable], detector: Detector
+) -> None:
+    engine, table = session
+    detector.fit_score(engine, table)
+    before = engine.arrow("SELECT * FROM score ORDER BY customer_key")
+    weights = {name: 0.5 for name in table.columns if FEATURES[name].family == "novelty"}
+    weighted = detector.fit_score(engine, table, weights)
+    after = engine.arrow("SELECT * FROM score ORDER BY customer_key")
+    np.testing.assert_allclose(after["unweighted_total"], before["surprise_total"], atol=1e-12)
+    assert detector.takes_weights == (after["surprise_total"] != before["surprise_total"])
+    assert (after["surprise_total"].to_numpy() <= before["surprise_total"].to_numpy() + 1e-9).all()
+    parts = detector.attribute(engine, weighted, [CUSTOMERS])[CUSTOMERS]
+    total = after["surprise_total"].to_pylist()[CUSTOMERS]
+    assert sum(part.contribution for part in parts) == pytest.approx(total, abs=1e-9)
 
 
 def test_nobody_asked_for_gets_no_attributions(

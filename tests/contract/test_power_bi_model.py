@@ -270,6 +270,7 @@ def test_the_list_of_the_files_has_the_columns_that_a_run_writes_and_the_label_i
     of_kind = {
         "text": "type text", "date": "type date", "integer": "Int64.Type",
         "decimal, 9 digits": "type number", "decimal, 2 digits": "Currency.Type",
+        "decimal, 3 digits": "type number", "true or false": "type logical",
     }  # fmt: skip
     assert list(typed.items()) == [(each.name, of_kind[each.type]) for each in LIST_COLUMNS]
     assert typed["reporting_week"] == "type text"

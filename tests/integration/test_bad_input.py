@@ -327,7 +327,8 @@ def assert_whole(run: ScoredWeek) -> None:
     recorded = {name: file["sha256"] for name, file in run.manifest["files"].items()}
     found = {name: held for name, held in contents(run.outputs).items() if "superseded" not in name}
     assert {name: hashlib.sha256(found[name]).hexdigest() for name in recorded} == recorded
-    assert found.keys() - recorded.keys() <= {OutputFile.MANIFEST.of(WEEK), LOCK_NAME}
+    beside = {OutputFile.MANIFEST.of(WEEK), OutputFile.REVIEWS.of(WEEK), LOCK_NAME}
+    assert found.keys() - recorded.keys() <= beside
     with run.path(OutputFile.QUARANTINE).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert sum(int(row["row_copies"]) for row in rows) == run.manifest["counts"]["rows_quarantined"]

@@ -106,10 +106,9 @@ def check_reports(scored_week: ScoredWeek, database: Database) -> None:
 def check_details(scored_week: ScoredWeek, database: Database) -> None:
     run_id = scored_week.manifest["run_id"]
     names = ("customer_id", "reporting_week", "signal", "signal_rule", "history_weeks",
-             "surprise_total")  # fmt: skip
+             "surprise_total", "rank_stability", "guard")  # fmt: skip
     expected = [
-        {**{name: row[name] for name in names}, "week_start": LAST_WEEK.monday,
-         "rank_stability": None, "run_id": run_id}
+        {**{name: row[name] for name in names}, "week_start": LAST_WEEK.monday, "run_id": run_id}
         for row in scored_week.document["customers"]
     ]  # fmt: skip
     assert same(rows(database, "anomaly_details"), expected)

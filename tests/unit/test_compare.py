@@ -1,14 +1,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from published_weeks import SENTENCE, WEEK, publish
+from published_weeks import (
+    SENTENCE,
+    WEEK,
+    QuickOperations,
+    config,
+    fill_engine,
+    listed_customer,
+    manifest,
+    publish,
+    week_report,
+)
 
 from cardwatch.comparison import compare_weeks
 from cardwatch.engine import Engine
 from cardwatch.errors import ConfigurationError
+from cardwatch.publish.files import FileSink
 from cardwatch.publish.retention import retain
 
 BEFORE = WEEK - 1
@@ -49,6 +62,22 @@ def test_new_and_back_customers_carry_how_often_they_were_listed(
     assert [row["customer_id"] for row in document["back"]] == ["always", "returns"]
 
 
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_guard_does_not_tell_where_the_list_ends(
+    outputs: Path, engine: Engine, form: Literal["csv", "json"]
+) -> None:
+    publish(outputs, engine, {"moved": 1}, week=BEFORE)
+    guard = replace(listed_customer("guard", 40), guard=True)
+    report = week_report([listed_customer("one", 1), guard])
+    fill_engine(engine, {"one": 1, "guard": 40, "moved": 7})
+    FileSink(config(outputs, form), operations=QuickOperations()).write(
+        report, engine, manifest(report)
+    )
+    cause, why = causes(outputs)["moved"]
+    assert cause == "below_the_list"
+    assert why == "Rank 7 of 3 now; the list ends at 1"
+
+
 def test_every_cause_of_leaving_the_list_is_told_apart(outputs: Path, engine: Engine) -> None:
     left = ["below", "policy", "absent", "=aside", "missing", "part"]
     publish(outputs, engine, {name: rank for rank, name in enumerate(left, 1)}, week=BEFORE)
@@ -67,7 +96,8 @@ def test_every_cause_of_leaving_the_list_is_told_apart(outputs: Path, engine: En
         "below": ("below_the_list", "Rank 1,500 of 6 now; the list ends at 3"),
         "policy": (
             "left_out_by_policy",
-            "Rank 2 now, but left out by policy: the smallest spend or count to be listed",
+            "Rank 2 now, but left out by policy: the smallest spend or count to be listed, "
+            "or a snooze",
         ),
         "absent": ("absent", "No transaction this week"),
         "=aside": ("quarantined", f"The rows were set aside: {SENTENCE}"),

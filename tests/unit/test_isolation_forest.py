@@ -93,7 +93,7 @@ def test_families_add_up_to_the_surprise_total_of_every_customer(engine: Engine)
     table = scores(engine)
     assert scored.families == FAMILIES
     assert table.column_names == [
-        *("customer_key", "anomaly_score", "surprise_total"),
+        *("customer_key", "anomaly_score", "surprise_total", "unweighted_total"),
         *(f"{family}_{kind}" for family in FAMILIES for kind in ("surprise", "contribution")),
     ]
     total = sum(table[f"{family}_contribution"].to_numpy() for family in FAMILIES)

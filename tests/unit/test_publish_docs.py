@@ -14,8 +14,10 @@ from published_weeks import WEEK, listed_customer, manifest, publish, week_repor
 from cardwatch.engine import Engine
 from cardwatch.manifest import FileRecord, HistoryRecord, RunManifest
 from cardwatch.outputs import (
+    LATER_SCORE_COLUMNS,
     LIST_COLUMNS,
     QUARANTINE_COLUMNS,
+    REVIEW_COLUMNS,
     SCORE_COLUMNS,
     Column,
     OutputFile,
@@ -66,9 +68,14 @@ def test_every_file_is_on_the_page_and_has_a_section() -> None:
     [
         ("anomalies_YYYY-WW.csv", [*LIST_COLUMNS]),
         ("quarantine_YYYY-WW.csv", [*QUARANTINE_COLUMNS]),
+        ("reviews_YYYY-WW.csv", [*REVIEW_COLUMNS]),
         (
             "scores_YYYY-WW.parquet",
-            [*SCORE_COLUMNS, Column("<family>_surprise", "double", "surprise")],
+            [
+                *SCORE_COLUMNS,
+                Column("<family>_surprise", "double", "surprise"),
+                *LATER_SCORE_COLUMNS,
+            ],
         ),
     ],
 )
@@ -83,7 +90,7 @@ def paths(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
             yield from paths(inner, f"{at}[]")
     elif isinstance(value, dict):
         name = re.split(r"[.\[]", at)[-1].strip("]")
-        is_open = name in OPEN_KEYS or at.endswith("history.weeks")
+        is_open = name in OPEN_KEYS or at in ("history.weeks", "history.reviews")
         for key, inner in value.items():
             place = "{}" if is_open else key
             yield from paths(inner, f"{at}.{place}" if at else place)
@@ -123,7 +130,12 @@ def test_the_fields_of_the_manifest_are_those_written() -> None:
     recorded = manifest(
         week_report([listed_customer("C-1", 1)]),
         files={"scores_2025-46.parquet": FileRecord(sha256=digest, bytes=1)},
-        history=HistoryRecord(weeks={"2025-45": digest}, fingerprint=digest),
+        history=HistoryRecord(
+            weeks={"2025-45": digest},
+            fingerprint=digest,
+            reviews={"2025-45": digest},
+            snoozes=digest,
+        ),
         configuration={"environment": "development"},
         warnings=("a warning",),
     )

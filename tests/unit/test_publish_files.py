@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import tarfile
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -44,12 +45,43 @@ def test_every_file_is_written_and_named_in_the_receipt(outputs: Path, engine: E
         "anomalies_2025-46.csv",
         "anomalies_2025-46.json",
         "quarantine_2025-46.csv",
+        "reviews_2025-46.csv",
         "run_2025-46.json",
         "scores_2025-46.parquet",
     ]
     assert sorted(contents(outputs)) == names
     assert sorted(Path(path).name for path in receipt.written) == names
-    assert sorted(receipt.digests) == names
+    recorded = load_manifest(outputs / "run_2025-46.json").files
+    assert sorted([*recorded, "reviews_2025-46.csv", "run_2025-46.json"]) == names
+
+
+def test_the_sheet_to_fill_in_opens_in_a_spreadsheet_as_it_is(
+    outputs: Path, engine: Engine
+) -> None:
+    publish(outputs, engine, {"=C-1": 1})
+
+    raw = (outputs / "reviews_2025-46.csv").read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbfcustomer_id,reporting_week,")
+    [row] = csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""))
+    assert (row["customer_id"], row["reporting_week"]) == ("'=C-1", "2025-W47")
+    assert [row[name] for name in ("verdict", "cause", "action_taken", "note", "reviewer")] == [
+        ""
+    ] * 5
+
+
+def test_a_sheet_that_was_filled_in_is_packed_when_the_week_is_run_again(
+    outputs: Path, engine: Engine
+) -> None:
+    publish(outputs, engine, {"C-1": 1})
+    publish(outputs, engine, {"C-1": 1})
+    assert not (outputs / "archive").exists()
+    sheet = outputs / "reviews_2025-46.csv"
+    sheet.write_bytes(sheet.read_bytes() + b"C-1,2025-W47,,,,,,expected,,,,\r\n")
+    publish(outputs, engine, {"C-1": 1})
+    [archive] = (outputs / "archive").iterdir()
+    with tarfile.open(archive) as packed:
+        kept = packed.extractfile("reviews_2025-46.csv")
+        assert kept is not None and b"expected" in kept.read()
 
 
 @pytest.mark.parametrize(("chosen", "other"), [("csv", "json"), ("json", "csv")])
@@ -72,11 +104,11 @@ def test_the_csv_has_the_promised_columns_and_number_formats(outputs: Path, engi
     assert header == (
         "customer_id,reporting_week,anomaly_score,anomaly_rank,risk_category,total_spend,"
         "transaction_count,mcc_diversity,top_mcc,top_mcc_spend,week_start,signal,history_weeks,"
-        "reason_1,reason_2,reason_3"
+        "reason_1,reason_2,reason_3,rank_stability,guard"
     )
     assert row == (
         "C-1,2025-46,0.200000000,1,high,1200.50,4,2,5732,-3.00,2025-11-17,concern,12,"
-        '"Spent 1,200.00 this week",,'
+        '"Spent 1,200.00 this week",,,1.000,false'
     )
 
 
@@ -230,6 +262,7 @@ def test_the_scores_hold_every_customer_in_rank_order_with_the_promised_types(
         "transaction_count int32",
         "history_weeks int32",
         *(f"{family}_surprise double" for family in FAMILIES),
+        "unweighted_total double",
     ]
     assert table["customer_id"].to_pylist() == ["C-2", "C-3", "C-1"]
     assert table["transaction_count"].to_pylist() == [4, 4, 0]
@@ -246,7 +279,7 @@ def test_the_scores_have_the_same_bytes_on_one_thread_and_on_two(tmp_path: Path)
                 f"ORDER BY hash(i + {threads})"
             )
             engine.execute(
-                "INSERT INTO ranked SELECT i, 150000 - i, 0.5, 1, 3, 12, 1, i / 7, 0 "
+                "INSERT INTO ranked SELECT i, 150000 - i, 0.5, 1, 3, 12, 1, i / 7, 0, 1 "
                 f"FROM range(150000) t(i) ORDER BY hash(i * {threads})"
             )
             folder = tmp_path / str(threads)
@@ -300,7 +333,7 @@ def test_the_quarantine_file_is_a_header_when_nothing_was_set_aside(
     )
 
 
-def test_the_manifest_lists_every_other_file_with_its_digest_and_size(
+def test_the_manifest_lists_every_file_but_the_sheet_with_its_digest_and_size(
     outputs: Path, engine: Engine
 ) -> None:
     receipt = publish(outputs, engine, {"C-1": 1})
@@ -308,7 +341,9 @@ def test_the_manifest_lists_every_other_file_with_its_digest_and_size(
     recorded = load_manifest(outputs / "run_2025-46.json")
     files = contents(outputs)
     assert {name: record.bytes for name, record in recorded.files.items()} == {
-        name: len(data) for name, data in files.items() if name != "run_2025-46.json"
+        name: len(data)
+        for name, data in files.items()
+        if name not in ("run_2025-46.json", "reviews_2025-46.csv")
     }
     for name, record in recorded.files.items():
         assert record.sha256 == receipt.digests[name]

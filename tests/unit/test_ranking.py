@@ -31,7 +31,7 @@ def fill(
     engine.append("customer", pa.table({"customer_key": keys, "customer_id": names}))
     engine.create("feature", {"customer_key": "INTEGER", "history_weeks": "TINYINT"})
     engine.append("feature", pa.table({"customer_key": keys, "history_weeks": [12] * len(keys)}))
-    columns = ("anomaly_score", "surprise_total", "own_history_surprise")
+    columns = ("anomaly_score", "surprise_total", "own_history_surprise", "unweighted_total")
     engine.create("score", {"customer_key": "INTEGER"} | dict.fromkeys(columns, "DOUBLE"))
     engine.append(
         "score", pa.table({"customer_key": keys} | dict.fromkeys(columns, pa.array(scores)))
@@ -204,3 +204,61 @@ def test_a_signal_rule_may_look_at_every_reason() -> None:
     growth, cash = reason("growth", "GROWTH"), reason("events", "WATCHED")
     assert signal_of([growth, cash], config) == ("concern", "cash")
     assert signal_of([growth], config) == ("opportunity", "default")
+
+
+def weigh(engine: Engine, unweighted: Mapping[int, float]) -> None:
+    """Give customers another total without weights."""
+    for key, total in unweighted.items():
+        engine.execute(
+            "UPDATE score SET unweighted_total = $total WHERE customer_key = $key",
+            total=total,
+            key=key,
+        )
+
+
+def guarded(engine: Engine, guards: int, **settings: Any) -> Order:
+    return rank(engine, SCORED, RankingConfig(**settings), 0.01, {}, guards)
+
+
+def test_the_last_places_go_to_the_best_without_weights(engine: Engine) -> None:
+    fill(engine, spread(50))
+    weigh(engine, {3: 9.0, 4: 8.0, 49: 7.0, 5: 6.0})
+    found = guarded(engine, 2, top_n=5)
+    assert found.listed == (49, 48, 47, 3, 4)
+    assert found.guards == {3, 4}
+    assert found.moved_off == 1  # customer 5; the fifth place is customer 48's either way
+    assert guarded(engine, 0, top_n=5).listed == (49, 48, 47, 46, 45)
+
+
+def test_guards_never_take_the_first_place_and_no_list_is_longer(engine: Engine) -> None:
+    fill(engine, spread(4))
+    weigh(engine, {0: 9.0})
+    assert guarded(engine, 5, top_n=1).listed == (3,)
+    assert guarded(engine, 5, top_n=3).listed == (3, 0, 2)
+    everybody = guarded(engine, 2, top_n=20)
+    assert sorted(everybody.listed) == [0, 1, 2, 3]
+    assert everybody.moved_off == 0
+
+
+def test_a_guard_keeps_the_policies(engine: Engine) -> None:
+    spend = dict.fromkeys(range(50), (5_000, 2)) | {3: (0, 0)}
+    fill(engine, spread(50), spend=spend)
+    weigh(engine, {3: 9.0, 4: 8.0})
+    found = guarded(engine, 1, top_n=3, min_transactions=1)
+    assert found.listed == (49, 48, 4)
+    assert found.left_out_by_policy == {"min_transactions": 1}
+
+
+def test_the_snoozed_are_counted_by_scope_and_not_listed(engine: Engine) -> None:
+    fill(engine, spread(50))
+    asked: list[Thresholds] = []
+
+    def asleep(thresholds: Thresholds) -> Mapping[int, str]:
+        asked.append(thresholds)
+        return {49: "customer", 47: "family", 46: "family"}
+
+    found = rank(engine, SCORED, RankingConfig(top_n=3), 0.01, {}, 0, asleep)
+    assert found.listed == (48, 45, 44)
+    assert found.left_out_by_policy == {"snoozed_customer": 1, "snoozed_family": 2}
+    assert asked == [found.thresholds]
+    assert engine.scalar("SELECT count(*) FROM ranked") == 50
