@@ -1,6 +1,6 @@
-"""Takes the picture of the report: what stands first, from some weeks of a generated portfolio.
+"""Takes the pictures of the report, of a page for the last of some generated weeks.
 
-``python -m docs.report_picture /usr/bin/chromium`` writes ``docs/images/report.png`` again.
+``python -m docs.report_picture /usr/bin/chromium`` writes ``docs/images/report*.png`` again.
 """
 
 from __future__ import annotations
@@ -19,15 +19,21 @@ from cardwatch.sources.sample import SamplePortfolio, write_sample
 from cardwatch.week import ReportingWeek
 from cardwatch.wiring import open_sinks
 
-PICTURE = Path(__file__).parent / "images" / "report.png"
+IMAGES = Path(__file__).parent / "images"
+PARTS = {
+    "report-customer.png": "#customer-1",
+    "report-portfolio.png": "section.portfolio",
+    "report-quality.png": "section.quality",
+}
+"""What is shown beside the first screen, which is ``report.png``."""
 LAST_WEEK = ReportingWeek.parse("2025-46")
-WEEKS = 3
+WEEKS = 13
 TOP = 4
 WIDTH, HEIGHT = 1240, 1180
 
 
 def main() -> None:
-    """Make a portfolio, run its last weeks, and take the first screen of the last one's page."""
+    """Make a portfolio, run its last weeks, and take the pictures of the last one's page."""
     with tempfile.TemporaryDirectory() as folder:
         write_sample(SamplePortfolio(last_week=LAST_WEEK), Path(folder) / "data")
         config = load_config(
@@ -59,7 +65,9 @@ def _take(page: Path) -> None:
         browser = driver.chromium.launch(executable_path=sys.argv[1], args=["--no-sandbox"])
         screen = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         screen.goto(page.as_uri())
-        screen.screenshot(path=PICTURE)
+        screen.screenshot(path=IMAGES / "report.png")
+        for name, part in PARTS.items():
+            screen.locator(part).screenshot(path=IMAGES / name)
         browser.close()
 
 

@@ -116,6 +116,7 @@ class Airflow:
                 env={
                     **self.environment,
                     "PATH": f"{self.programs}{os.pathsep}{self.environment['PATH']}",
+                    "AIRFLOW__API__HOST": "127.0.0.1",
                     "AIRFLOW__API__PORT": str(port),
                     "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
                     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
