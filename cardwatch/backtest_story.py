@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cardwatch.backtesting import FIRST, Backtest, Contest, Found
-from cardwatch.backtesting.figures import WeeklyMean
+from cardwatch.backtesting.figures import Share, Summary, WeeklyMean
 from cardwatch.console import counted, out, visible
 from cardwatch.injection import Strength, Wish
 from cardwatch.review.figures import Rate
@@ -33,20 +33,19 @@ def show_backtest(title: str, backtest: Backtest, wish: Wish | None, numbering: 
 def _show_weeks(backtest: Backtest, numbering: Numbering) -> None:
     has_lists = any(each.published for each in backtest.weeks)
     has_verdicts = any(each.hits.of for each in backtest.weeks)
-    columns = ["week", "listed", "flagged", "kept from the week before"]
-    columns += ["of the published list"] * has_lists + ["hits, of verdicts"] * has_verdicts
+    columns = ["listed", "flagged", "still listed"]
+    columns += ["as published"] * has_lists + ["hits, of verdicts"] * has_verdicts
     rows = []
     for each in backtest.weeks:
         flagged = f"{each.trial.flagged:,} of {each.trial.scored:,}"
-        row = [each.week.display(numbering), f"{len(each.trial.listed):,}", flagged]
-        row += [_of(each.kept)] + [_of(each.published)] * has_lists
-        rows.append(row + [_with_interval(each.hits)] * has_verdicts)
+        row = [each.week.label_in(numbering), each.week.dates, f"{len(each.trial.listed):,}"]
+        row += [flagged, _of(each.kept)] + [_of(each.published)] * has_lists
+        rows.append(row + [_rate(each.hits)] * has_verdicts)
     found = backtest.summary
     churn = NONE if found.churn is None else f"churn {found.churn:.0%}"
-    last = ["all", f"{found.listed:.1f} a week", f"{found.flagged_share:.2%}", churn]
-    last += [_with_interval(found.published)] * has_lists
-    rows.append(last + [_with_interval(found.hits)] * has_verdicts)
-    _show_table(columns, rows)
+    last = ["all", "", f"{found.listed:.1f}", f"{found.flagged_share:.2%}", churn]
+    last += [_of(found.published)] * has_lists + [_rate(found.hits)] * has_verdicts
+    _show_table(["week", "days", *columns], [*rows, last], names=2)
 
 
 def _show_remarks(backtest: Backtest) -> None:
@@ -87,33 +86,33 @@ def _show_planting(backtest: Backtest, wish: Wish) -> None:
 
 
 def _show_found(backtest: Backtest) -> None:
-    found = backtest.summary
-    if not found.found.on_list.of:
+    summary, found = backtest.summary, backtest.summary.found
+    if found is None:
         return
-    _show_recall(backtest, f"among the first {FIRST}", lambda each: each.in_first)
-    _show_recall(backtest, "on the list", lambda each: each.on_list)
+    _show_recall(summary, f"among the first {FIRST}", lambda each: each.in_first)
+    _show_recall(summary, "on the list", lambda each: each.on_list)
     out.print(
-        f"mean over the kinds: {_mean(found.recall_in_first)} among the first {FIRST}, "
-        f"{_mean(found.recall_on_list)} on the list"
+        f"mean over the kinds: {_mean(summary.recall_in_first)} among the first {FIRST}, "
+        f"{_mean(summary.recall_on_list)} on the list"
     )
-    without = found.found
     out.print(
-        f"the same customers without their cases: {_percent(without.in_first_without.share)} "
-        f"among the first {FIRST}, {_percent(without.on_list_without.share)} on the list"
+        f"the same customers without their cases: {found.in_first_without.share:.0%} "
+        f"among the first {FIRST}, {found.on_list_without.share:.0%} on the list"
     )
 
 
-def _show_recall(backtest: Backtest, title: str, rate: Callable[[Found], Rate]) -> None:
-    found = backtest.summary
-    strengths = [each for each in Strength if any(each in of for of in found.found_by.values())]
+def _show_recall(summary: Summary, title: str, share: Callable[[Found], Share]) -> None:
+    by = summary.found_by
+    strengths = [each for each in Strength if any(each in those for those in by.values())]
     rows = []
-    for kind, those in found.found_by.items():
-        cells = [_share(rate(those[each])) if each in those else NONE for each in strengths]
-        every = found.found_by_kind[kind]
-        more = [_share(rate(every))] * (len(strengths) > 1)
-        rows.append([kind.value, f"{rate(every).of:,}", *cells, *more])
-    columns = [title, "customers", *map(str, strengths), *["all"] * (len(strengths) > 1)]
-    _show_table(columns, rows)
+    for kind, those in by.items():
+        every = share(summary.found_by_kind[kind])
+        cells = [_share(share(those[each])) if each in those else NONE for each in strengths]
+        cells += [_share(every)] * (len(strengths) > 1)
+        rows.append([kind.value, f"{every.cases:,}", *cells])
+    _show_table(
+        [title, "cases", *map(str, strengths), *["all"] * (len(strengths) > 1)], rows, names=1
+    )
 
 
 def _mean(found: WeeklyMean | None) -> str:
@@ -129,10 +128,11 @@ def show_contest(contest: Contest, numbering: Numbering, *, with_customers: bool
     """Print champion and challenger side by side, and what may be concluded."""
     out.print("[bold]Champion and challenger[/bold]")
     _show_table(
-        ["week", "on both lists", "champion only", "challenger only", "rank correlation"],
+        ["week", "days", "on both lists", "champion only", "challenger only", "rank correlation"],
         [
             [
-                each.week.display(numbering),
+                each.week.label_in(numbering),
+                each.week.dates,
                 f"{each.shared:,}",
                 f"{len(each.only_champion):,}",
                 f"{len(each.only_challenger):,}",
@@ -140,6 +140,7 @@ def show_contest(contest: Contest, numbering: Numbering, *, with_customers: bool
             ]
             for each in contest.weeks
         ],
+        names=2,
     )
     one, other = contest.champion.summary, contest.challenger.summary
     rows = [
@@ -199,23 +200,26 @@ def _of(rate: Rate | None) -> str:
     return NONE if rate is None else f"{rate.count:,} of {rate.of:,}"
 
 
-def _with_interval(rate: Rate) -> str:
-    if rate.share is None:
-        return NONE
-    return f"{rate.count:,} of {rate.of:,}, {_share(rate)}"
-
-
-def _share(rate: Rate) -> str:
+def _rate(rate: Rate) -> str:
     if rate.share is None:
         return NONE
     low, high = rate.interval
-    return f"{rate.share:.0%} ({low:.0%}–{high:.0%})"
+    return f"{rate.count:,} of {rate.of:,}, {rate.share:.0%} ({low:.0%}–{high:.0%})"
 
 
-def _show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _share(share: Share) -> str:
+    low, high = share.interval
+    return f"{share.share:.0%} ({low:.0%}–{high:.0%})"
+
+
+def _show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, names: int = 1) -> None:
+    """Print a table whose first columns are names and the others figures."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+        is_name = number < names
+        table.add_column(
+            name, justify="left" if is_name else "right", overflow="fold", no_wrap=is_name
+        )
     for row in rows:
         table.add_row(*map(Text, row))
     out.print(Padding(table, (0, 0, 1, 0)))

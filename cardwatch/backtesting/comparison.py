@@ -58,8 +58,8 @@ class Contest:
         """What may be said, and no more."""
         weeks = f"{len(self.weeks)} week" + "s" * (len(self.weeks) != 1)
         told = [
-            _said(self.in_first, f"of the planted cases among the first {FIRST}"),
-            _said(self.hits, "of hits among the listed customers with a verdict"),
+            _said(self.in_first, f"share of the planted cases among the first {FIRST}"),
+            _said(self.hits, "share of hits among listed customers with a verdict"),
         ]
         said = [text for text in told if text]
         if self.is_identical and not any(d and d.mean for d in (self.in_first, self.on_list)):
@@ -72,14 +72,14 @@ class Contest:
         return f"In {weeks} {'; '.join(said)}."
 
 
-def _said(difference: WeeklyMean | None, share: str) -> str:
+def _said(difference: WeeklyMean | None, figure: str) -> str:
     if difference is None:
         return ""
     points = 100 * difference.mean
-    word = "more" if points >= 0 else "fewer"
-    text = f"the challenger finds {abs(points):.1f} points {word} {share}"
-    if not difference.mean and difference.interval in (None, (0.0, 0.0)):
-        return f"both find the same share {share}"
+    if not points and difference.interval in (None, (0.0, 0.0)):
+        return f"both have the same {figure}"
+    way = "higher" if points >= 0 else "lower"
+    text = f"the challenger's {figure} is {abs(points):.1f} points {way}"
     if difference.interval is None:
         return f"{text}, in too few weeks to say more"
     low, high = (100 * each for each in difference.interval)
@@ -138,7 +138,7 @@ def rank_correlation(one: Sequence[str], other: Sequence[str]) -> float | None:
     >>> rank_correlation(["a", "b", "c"], ["a", "b", "c"])
     1.0
     >>> round(rank_correlation(["a", "b", "c"], ["b", "a", "d"]), 3)
-    0.273
+    0.6
     """
     first = {customer: place for place, customer in enumerate(one)}
     second = {customer: place for place, customer in enumerate(other)}

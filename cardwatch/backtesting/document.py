@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from cardwatch.backtesting.comparison import Contest, WeekContest
-from cardwatch.backtesting.figures import Backtest, Found, Recall, WeekFigures, WeeklyMean
+from cardwatch.backtesting.figures import Backtest, Found, Recall, Share, WeekFigures, WeeklyMean
 from cardwatch.backtesting.trial import FIRST
 from cardwatch.injection import Plan, Wish
 from cardwatch.review.figures import Rate
@@ -146,14 +145,22 @@ def _recall(recall: Recall | None) -> JsonValue:
     return {"on_list": recall.on_list, "in_first": recall.in_first}
 
 
-def _found(found: Found) -> JsonValue:
-    rates: Mapping[str, Rate] = {
-        "on_list": found.on_list,
-        "in_first": found.in_first,
-        "on_list_without_case": found.on_list_without,
-        "in_first_without_case": found.in_first_without,
+def _found(found: Found | None) -> JsonValue:
+    if found is None:
+        return None
+    return {
+        "customers": found.on_list.customers,
+        "cases": found.on_list.cases,
+        "on_list": _share(found.on_list),
+        "in_first": _share(found.in_first),
+        "on_list_without_case": _share(found.on_list_without),
+        "in_first_without_case": _share(found.in_first_without),
     }
-    return {name: _rate(rate) for name, rate in rates.items()} if found.on_list.of else None
+
+
+def _share(share: Share) -> JsonValue:
+    low, high = share.interval
+    return {"count": share.count, "share": share.share, "low": low, "high": high}
 
 
 def _rate(rate: Rate | None) -> JsonValue:

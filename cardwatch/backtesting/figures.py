@@ -7,7 +7,8 @@ than the others; its interval is over weeks.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -16,7 +17,7 @@ from scipy.special import stdtrit
 from cardwatch.backtesting.past import Past
 from cardwatch.backtesting.trial import Refused, Sought, Trial
 from cardwatch.injection import Kind, Plan, Strength
-from cardwatch.review.figures import CONFIDENCE, Figures, Rate
+from cardwatch.review.figures import CONFIDENCE, Figures, Rate, wilson
 from cardwatch.week import ReportingWeek
 
 FEWEST_WEEKS = 4
@@ -24,23 +25,59 @@ FEWEST_WEEKS = 4
 
 
 @dataclass(frozen=True)
-class Found:
-    """How many planted customers were found: on the list, among the first, and without a case."""
+class Share:
+    """How many of some planted customers were found.
 
-    on_list: Rate
-    in_first: Rate
-    on_list_without: Rate
-    in_first_without: Rate
+    Attributes
+    ----------
+    cases : int
+        How many cases they belong to: customers of one case stand and fall together.
+    """
+
+    count: int
+    customers: int
+    cases: int
+
+    @property
+    def share(self) -> float:
+        """The share itself."""
+        return self.count / self.customers
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of a share seen in so many cases.
+
+        >>> [round(each, 2) for each in Share(5, 10, 2).interval]
+        [0.09, 0.91]
+        """
+        return wilson(self.share, self.cases)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Planted customers, at least one: on the list, among the first, and both without a case."""
+
+    on_list: Share
+    in_first: Share
+    on_list_without: Share
+    in_first_without: Share
 
     @classmethod
-    def of(cls, sought: Sequence[Sought]) -> Found:
-        """Count the planted customers that were found."""
-        every = len(sought)
+    def of(cls, sought: Sequence[Sought]) -> Found | None:
+        """Count the planted customers that were found; None of nobody."""
+        if not sought:
+            return None
+        kinds = Counter(each.kind for each in sought)
+        cases = sum(number // kind.customers for kind, number in kinds.items())
+
+        def share(found: Callable[[Sought], bool]) -> Share:
+            return Share(sum(map(found, sought)), len(sought), cases)
+
         return cls(
-            Rate(sum(each.on_list for each in sought), every),
-            Rate(sum(each.in_first for each in sought), every),
-            Rate(sum(each.on_list_without for each in sought), every),
-            Rate(sum(each.in_first_without for each in sought), every),
+            share(lambda each: each.on_list),
+            share(lambda each: each.in_first),
+            share(lambda each: each.on_list_without),
+            share(lambda each: each.in_first_without),
         )
 
     @classmethod
@@ -49,7 +86,7 @@ class Found:
         groups: dict[Kind, list[Sought]] = {kind: [] for kind in Kind}
         for each in sought:
             groups[each.kind].append(each)
-        return {kind: cls.of(those) for kind, those in groups.items() if those}
+        return {kind: found for kind, those in groups.items() if (found := cls.of(those))}
 
 
 @dataclass(frozen=True)
@@ -66,8 +103,8 @@ class Recall:
         if not kinds:
             return None
         return cls(
-            fmean(each.on_list.share or 0 for each in kinds),
-            fmean(each.in_first.share or 0 for each in kinds),
+            fmean(each.on_list.share for each in kinds),
+            fmean(each.in_first.share for each in kinds),
         )
 
 
@@ -152,7 +189,7 @@ class Summary:
     churn: float | None
     published: Rate
     hits: Rate
-    found: Found
+    found: Found | None
     found_by: Mapping[Kind, Mapping[Strength, Found]]
     found_by_kind: Mapping[Kind, Found]
     recall_on_list: WeeklyMean | None

@@ -101,12 +101,18 @@ def backtest(
 
     Nothing in the output folder changes: lists, records and verdicts of the time are only read.
     """
-    from cardwatch.commands.backtest import backtest_command, configuration_name, wish_of
+    from cardwatch.commands.backtest import backtest_command
+    from cardwatch.commands.backtest_options import (
+        configuration_name,
+        refuse_missing,
+        wish_of,
+    )
 
     wish = wish_of(kind, strength, per_kind, seed, is_asked=inject)
     loaded = load_options(config, source, output_dir)
     other = None
     if against is not None:
+        refuse_missing(against)
         other = (str(against), load_options(against, source, output_dir).config)
     backtest_command(
         loaded.config,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
-from typing import TypeVar
 
 from cardwatch import console
 from cardwatch.backtest_story import show_backtest, show_contest
 from cardwatch.backtesting import (
     Backtest,
+    Contest,
     Past,
     Refused,
     Trial,
@@ -25,6 +24,7 @@ from cardwatch.backtesting import (
     try_week,
 )
 from cardwatch.backtesting.document import Tried
+from cardwatch.commands.backtest_options import refuse_other_rows
 from cardwatch.commands.opening import command_session
 from cardwatch.config import Config, config_hash
 from cardwatch.errors import (
@@ -34,17 +34,11 @@ from cardwatch.errors import (
     ModelError,
     WeekNotAvailableError,
 )
-from cardwatch.injection import Kind, Plan, Strength, Wish
+from cardwatch.injection import Plan, Wish
 from cardwatch.publish.lock import reading
-from cardwatch.session import choose_week
+from cardwatch.session import Session, last_complete
 from cardwatch.week import ReportingWeek
 from cardwatch.whole_files import write_whole
-
-_SAME = ("data_source", "portfolio", "reporting_week")
-"""Sections that say which rows there are and what they mean."""
-
-
-Named = TypeVar("Named", bound=StrEnum)
 
 
 @dataclass
@@ -84,7 +78,7 @@ def backtest_command(
         )
     contestants = [Contestant(name, config)]
     if against is not None:
-        _refuse_other_rows(config, against[1])
+        refuse_other_rows(config, against[1])
         contestants.append(Contestant(*against))
     weeks = _weeks(config, number, last)
     with reading(config.output.directory, config.output.lock_timeout_seconds, _say):
@@ -95,69 +89,31 @@ def backtest_command(
     tried = [each.tried(found) for each, found in zip(contestants, backtests, strict=True)]
     other = tried[1] if len(tried) > 1 else None
     text = json.dumps(backtest_document(tried[0], other, contest, wish), indent=2)
-    if output is not None:
-        write_whole(output, text + "\n")
     if as_json:
         console.write_json(text)
     else:
-        console.use_width()
-        numbering = config.reporting_week.numbering
-        for each, found in zip(contestants, backtests, strict=True):
-            show_backtest(_title(each, contestants), found, wish, numbering)
-        if contest is not None:
-            show_contest(contest, numbering, with_customers=with_customers)
+        _show(contestants, backtests, contest, wish, with_customers=with_customers)
         console.show_notes(past.warnings)
-        if output is not None:
-            console.out.print(f"written: {output}", markup=False)
+    if output is not None:
+        write_whole(output, text + "\n")
+        console.show_progress(f"written: {output}")
     _end(contestants)
 
 
-def wish_of(
-    kinds: Sequence[str] | None,
-    strengths: Sequence[str] | None,
-    per_kind: int | None,
-    seed: int,
+def _show(
+    contestants: Sequence[Contestant],
+    backtests: Sequence[Backtest],
+    contest: Contest | None,
+    wish: Wish | None,
     *,
-    is_asked: bool,
-) -> Wish | None:
-    """Return what is to be planted; None where nothing is.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such kind or strength, or it is named and nothing is to be planted.
-    """
-    given = {"--kind": kinds, "--strength": strengths, "--per-kind": per_kind}
-    if not is_asked:
-        if named := [name for name, value in given.items() if value]:
-            raise ConfigurationError(
-                "Nothing is to be planted", where=named[0], next_step="Add --inject"
-            )
-        return None
-    return Wish(
-        kinds=_members(Kind, kinds, "--kind"),
-        strengths=_members(Strength, strengths, "--strength"),
-        per_kind=per_kind,
-        seed=seed,
-    )
-
-
-def _members(options: type[Named], names: Sequence[str] | None, where: str) -> tuple[Named, ...]:
-    """Return the named members in the order they are declared; all of them where none is named."""
-    wanted = {name.strip().lower() for name in names or ()}
-    if unknown := sorted(wanted - set(options)):
-        raise ConfigurationError(
-            "There is no such choice",
-            where=where,
-            observed=f"{unknown[0]!r}"[:80],
-            expected=", ".join(options),
-        )
-    return tuple(each for each in options if not wanted or each in wanted)
-
-
-def configuration_name(file: Path | None) -> str:
-    """Return what a configuration is called in what is printed."""
-    return "the built-in configuration" if file is None else str(file)
+    with_customers: bool,
+) -> None:
+    console.use_width()
+    numbering = contestants[0].config.reporting_week.numbering
+    for each, found in zip(contestants, backtests, strict=True):
+        show_backtest(_title(each, contestants), found, wish, numbering)
+    if contest is not None:
+        show_contest(contest, numbering, with_customers=with_customers)
 
 
 def _title(contestant: Contestant, contestants: Sequence[Contestant]) -> str:
@@ -167,23 +123,32 @@ def _title(contestant: Contestant, contestants: Sequence[Contestant]) -> str:
     return f"{role}: {contestant.name}"
 
 
-def _refuse_other_rows(config: Config, other: Config) -> None:
-    changed = [name for name in _SAME if getattr(config, name) != getattr(other, name)]
-    if changed:
-        raise ConfigurationError(
-            "The two configurations do not score the same rows",
-            where="--against",
-            observed=f"another {' and '.join(changed)}",
-            expected=f"the same {', '.join(_SAME)}",
-            next_step="--source and variables of the environment count for both",
-        )
-
-
 def _weeks(config: Config, number: int, last: str | None) -> tuple[ReportingWeek, ...]:
     with command_session(config, "cardwatch backtest") as session:
-        newest = choose_week(last, session.source, session.today, config, allow_partial=False)
+        newest = _newest(last, session)
         reference = config.feature_engineering.reference_weeks
         return scorable_weeks(session.source.present(), newest, number, reference)
+
+
+def _newest(last: str | None, session: Session) -> ReportingWeek:
+    complete = last_complete(session.source, session.today)
+    if complete is None:
+        raise WeekNotAvailableError(
+            "The source holds no complete week",
+            where=session.source.origin,
+            next_step="`cardwatch weeks` lists what it holds",
+        )
+    if last is None or last.strip().lower() == "last":
+        return complete
+    week = ReportingWeek.parse(last)
+    if not week.is_over(session.today):
+        raise WeekNotAvailableError(
+            f"Week {week.display(session.config.reporting_week.numbering)} is not over",
+            where="--reporting-week",
+            observed=f"today is {session.today.isoformat()}",
+            next_step=f"The last complete week is {complete}",
+        )
+    return week
 
 
 def _try(

@@ -19,10 +19,10 @@ RAMP = (1.5, 2.2, 3.5, 6.0)
 """A bust-out's weeks, oldest first, times the usual."""
 QUIET = (8, 11)
 """A dormant customer's silent weeks: with 12, no trace is left in 12 reference weeks."""
-CHARGE = (0.006, 0.07)
-"""A test charge, in usual purchases of the portfolio; about 0.20 to 2.50 where those are 35."""
-TRANSFER = (25.7, 28.3)
-"""A structured transfer, in usual purchases; about 900 to 990 where those are 35."""
+CHARGE = (0.00625, 0.078)
+"""A test charge, in usual purchases of the portfolio; about 0.20 to 2.50 where those are 32."""
+TRANSFER = (28.1, 30.9)
+"""A structured transfer, in usual purchases; about 900 to 990 where those are 32."""
 
 TAKEOVER_CODES = (4829, 5045, 5094, 5732, 5944, 5946, 5948, 6051)
 CASH_CODES = (4829, 6010, 6011, 6051)

@@ -109,8 +109,9 @@ def plan_cases(engine: Engine, checked: Checked, wish: Wish) -> Plan:
         if not draw.chosen:
             lacking[draw.kind] = lacking.get(draw.kind, 0) + 1
             continue
-        rng = np.random.default_rng([wish.seed, turn, list(Kind).index(draw.kind), draw.number])
-        strength = wish.strengths[(turn + draw.number) % len(wish.strengths)]
+        kind = list(Kind).index(draw.kind)
+        rng = np.random.default_rng([wish.seed, turn, kind, draw.number])
+        strength = wish.strengths[(turn + kind + draw.number) % len(wish.strengths)]
         those = [of[each] for each in draw.chosen]
         cases.extend(_planted(draw, those, strength, market, rng, weeks))
     return Plan(tuple(cases), lacking, found)
