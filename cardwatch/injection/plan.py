@@ -105,6 +105,7 @@ def plan_cases(engine: Engine, checked: Checked, wish: Wish) -> Plan:
     turn = checked.week.monday.toordinal() // 7
     lacking: dict[Kind, int] = {}
     cases: list[Planted] = []
+    places = list(market.rare)
     for draw in draws:
         if not draw.chosen:
             lacking[draw.kind] = lacking.get(draw.kind, 0) + 1
@@ -113,7 +114,11 @@ def plan_cases(engine: Engine, checked: Checked, wish: Wish) -> Plan:
         rng = np.random.default_rng([wish.seed, turn, kind, draw.number])
         strength = wish.strengths[(turn + kind + draw.number) % len(wish.strengths)]
         those = [of[each] for each in draw.chosen]
-        cases.extend(_planted(draw, those, strength, market, rng, weeks))
+        place = _meeting_place(those, places, rng) if draw.kind is Kind.COLLUSION else 0
+        for each in those:
+            changes = planted(draw.kind, each, market, strength.factor, rng, place)
+            kept = {ago: week for ago, week in changes.items() if ago in weeks}
+            cases.append(Planted(each.customer_id, draw.kind, strength, kept))
     return Plan(tuple(cases), lacking, found)
 
 
@@ -126,20 +131,15 @@ class _Draw:
     chosen: tuple[str, ...]
 
 
-def _planted(
-    draw: _Draw,
-    customers: Sequence[Customer],
-    strength: Strength,
-    market: Market,
-    rng: np.random.Generator,
-    weeks: frozenset[int],
-) -> Iterator[Planted]:
+def _meeting_place(
+    customers: Sequence[Customer], places: list[int], rng: np.random.Generator
+) -> int:
+    """Draw a category that none of the customers has used, and nobody else meets at this week."""
     used = frozenset[int]().union(*(each.used for each in customers))
-    place = int(rng.choice([mcc for mcc in market.rare if mcc not in used] or market.rare))
-    for customer in customers:
-        changes = planted(draw.kind, customer, market, strength.factor, rng, place)
-        kept = {ago: week for ago, week in changes.items() if ago in weeks}
-        yield Planted(customer.customer_id, draw.kind, strength, kept)
+    place = int(rng.choice([mcc for mcc in places if mcc not in used] or places))
+    if len(places) > 1:
+        places.remove(place)
+    return place
 
 
 def _weeks_ago(checked: Checked) -> frozenset[int]:

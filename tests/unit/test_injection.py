@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -237,3 +238,9 @@ def test_weeks_before_a_shorter_window_and_unknown_customers_are_passed_over(
         ).fetchall()
     assert len(found) == 2
     assert left == [(6,)]
+
+
+def test_the_how_to_says_of_every_kind_what_happens() -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "backtest.md"
+    told = dict(re.findall(r"^\| `(\w+)` \| (.+)\. \|$", page.read_text(encoding="utf-8"), re.M))
+    assert told == {kind.value: kind.sentence[0].upper() + kind.sentence[1:] for kind in Kind}
