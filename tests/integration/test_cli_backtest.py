@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import cardwatch, contents, failure
+from command_line import Outcome, cardwatch, contents, failure
 from review_examples import review
 from small_portfolio import WEEK, ScoredWeek, read_json
 
@@ -24,7 +24,12 @@ output:
   database: {{enabled: true, connection_string: "postgresql://nobody@{NOWHERE}/none", attempts: 1}}
 notify: {{email: {{enabled: true, to: [a@example.com], sender: b@example.com}}}}
 """
-SMTP = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": "9"}
+
+
+def backtest(folder: Path, source: Path, config: str, *words: str, code: int = 0) -> Outcome:
+    """Try past weeks of a source in a folder."""
+    given = ("backtest", "--source", source, "--config", config)
+    return cardwatch(folder, *given, *words, code=code, SMTP_HOST="127.0.0.1", SMTP_PORT="9")
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,9 @@ class Tried:
     before: dict[str, bytes]
     after: dict[str, bytes]
 
-    def call(self, *words: str | Path, code: int = 0) -> Any:
-        """Try the last week, or say why not."""
-        given = ("--source", self.source, "--config", "loud.yaml")
-        return cardwatch(self.folder, "backtest", *given, *words, code=code, **SMTP)
+    def call(self, *words: str, config: str = "loud.yaml", code: int = 0) -> Outcome:
+        """Try weeks, or say why not."""
+        return backtest(self.folder, self.source, config, *words, code=code)
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +63,11 @@ def tried(portfolio: Path, scored: ScoredWeek, tmp_path_factory: pytest.TempPath
     (outputs / LEDGER_FILE).write_bytes(ledger_bytes(verdicts))
     (folder / "loud.yaml").write_text(LOUD)
     (folder / "quiet.yaml").write_text(f"{LOUD}model: {{decay: 0.9}}\n")
-    words = ("backtest", "--source", portfolio, "--config", "loud.yaml")
-    cardwatch(folder, *words, "--weeks", "2", "--output", "plain.json", **SMTP)
+    given = (folder, portfolio, "loud.yaml")
+    backtest(*given, "--weeks", "2", "--output", "plain.json")
     before = contents(outputs) | contents(folder / "cache")
     more = ("--inject", "--per-kind", "1", "--against", "quiet.yaml", "--show-customers")
-    done = cardwatch(folder, *words, "--weeks", "1", *more, "--output", "planted.json", **SMTP)
+    done = backtest(*given, "--weeks", "1", *more, "--output", "planted.json")
     after = contents(outputs) | contents(folder / "cache")
     plain, planted = (read_json(folder / name) for name in ("plain.json", "planted.json"))
     return Tried(folder, portfolio, plain, planted, done.out, before, after)
@@ -121,10 +125,8 @@ def test_champion_and_challenger_are_set_side_by_side_on_the_same_cases(tried: T
 
 
 def test_a_week_that_a_run_would_refuse_is_named_and_gives_the_exit_code(tried: Tried) -> None:
-    strict = tried.folder / "strict.yaml"
-    strict.write_text(f"{LOUD}contract: {{max_amount: 1}}\n")
-    given = ("--source", tried.source, "--config", strict, "--weeks", "1")
-    done = cardwatch(tried.folder, "backtest", *given, code=4, **SMTP)
+    (tried.folder / "strict.yaml").write_text(f"{LOUD}contract: {{max_amount: 1}}\n")
+    done = tried.call("--weeks", "1", config="strict.yaml", code=4)
     assert "None of the weeks can be scored" in done.errors[0]
 
 

@@ -53,16 +53,16 @@ def total(week: Week) -> Spend:
     return Spend(sum(e.cents for e in week.values()), sum(e.transactions for e in week.values()))
 
 
-def scored_week(kind: Kind, **options: int) -> dict[int, Spend]:
+def scored_week(kind: Kind, seed: int) -> dict[int, Spend]:
     """What a kind that touches the scored week alone adds to it."""
-    changes = case(kind, **options)
+    changes = case(kind, seed=seed)
     assert list(changes) == [0]
     return added(changes[0])
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_takeover_buys_at_two_to_four_categories_that_were_never_used(seed: int) -> None:
-    more = scored_week(Kind.TAKEOVER, seed=seed)
+    more = scored_week(Kind.TAKEOVER, seed)
     assert 2 <= len(more) <= 4
     assert set(more) <= set(TAKEOVER_CODES)
     assert all(1 <= spend.transactions <= 3 for spend in more.values())
@@ -95,7 +95,7 @@ def test_what_comes_on_top_comes_at_these_categories_in_these_sizes(
     kind: Kind, codes: tuple[int, ...], number: tuple[int, int], cents: tuple[int, int]
 ) -> None:
     for seed in range(5):
-        more = scored_week(kind, seed=seed)
+        more = scored_week(kind, seed)
         assert set(more) <= set(codes)
         assert number[0] <= total(more).transactions <= number[1]
         assert cents[0] <= total(more).cents <= cents[1]
