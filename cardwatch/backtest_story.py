@@ -16,6 +16,8 @@ from cardwatch.review.figures import Rate
 from cardwatch.week import Numbering
 
 NONE = "–"
+MANY_TIMES = 10
+"""Where the customers are not so many times the first, being among the first says little."""
 
 
 def show_backtest(title: str, backtest: Backtest, wish: Wish | None, numbering: Numbering) -> None:
@@ -95,6 +97,9 @@ def _show_found(backtest: Backtest) -> None:
         f"mean over the kinds: {_mean(summary.recall_in_first)} among the first {FIRST}, "
         f"{_mean(summary.recall_on_list)} on the list"
     )
+    scored = min(each.trial.scored for each in backtest.weeks)
+    if scored < MANY_TIMES * FIRST:
+        out.print(f"the first {FIRST} are many of {scored:,} customers: look at the list alone")
     out.print(
         f"the same customers without their cases: {found.in_first_without.share:.0%} "
         f"among the first {FIRST}, {found.on_list_without.share:.0%} on the list"

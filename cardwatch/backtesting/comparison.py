@@ -57,12 +57,14 @@ class Contest:
     def conclusion(self) -> str:
         """What may be said, and no more."""
         weeks = f"{len(self.weeks)} week" + "s" * (len(self.weeks) != 1)
-        told = [
-            _said(self.in_first, f"share of the planted cases among the first {FIRST}"),
-            _said(self.hits, "share of hits among listed customers with a verdict"),
-        ]
-        said = [text for text in told if text]
-        if self.is_identical and not any(d and d.mean for d in (self.in_first, self.on_list)):
+        told = (
+            (self.on_list, "share of the planted cases on the list"),
+            (self.in_first, f"share of those among the first {FIRST}"),
+            (self.hits, "share of hits among listed customers with a verdict"),
+        )
+        said = [_said(difference, figure) for difference, figure in told if difference]
+        planted = (self.on_list, self.in_first)
+        if self.is_identical and not any(each and each.mean for each in planted):
             return f"Both list the same customers in every one of {weeks}."
         if not said:
             return (
@@ -72,9 +74,7 @@ class Contest:
         return f"In {weeks} {'; '.join(said)}."
 
 
-def _said(difference: WeeklyMean | None, figure: str) -> str:
-    if difference is None:
-        return ""
+def _said(difference: WeeklyMean, figure: str) -> str:
     points = 100 * difference.mean
     if not points and difference.interval in (None, (0.0, 0.0)):
         return f"both have the same {figure}"

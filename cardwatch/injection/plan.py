@@ -27,7 +27,9 @@ RECENT = 3
 LEAST_COUNT = 5
 """Transactions of a usual week from which it is well enough defined."""
 BUSIEST = 0.97
-"""From this quantile of the usual count on a week of one purchase is a drop."""
+"""From this quantile of the usual count on, a week of one purchase is a drop."""
+FEW_BUSY = 10
+"""So many count as busy at least."""
 FEW = 3
 """Cases per kind and week, unless said otherwise and where the portfolio is large enough."""
 SHARE = 0.01
@@ -183,8 +185,11 @@ def _deal(engine: Engine, wish: Wish, cases: int) -> Iterator[_Draw]:
     busy = _drawn(
         engine,
         cases,
-        "WHERE usual_count >= (SELECT quantile_disc(usual_count, $busiest) FROM candidate)",
+        "WHERE usual_count >= least((SELECT quantile_disc(usual_count, $busiest) FROM candidate), "
+        "(SELECT min(usual_count) FROM "
+        "(SELECT usual_count FROM candidate ORDER BY usual_count DESC LIMIT $few)))",
         busiest=BUSIEST,
+        few=max(FEW_BUSY, cases),
     )
     dropped = busy if Kind.DROP in wish.kinds else []
     others = iter(each for each in _drawn(engine, wanted + cases) if each not in set(dropped))
