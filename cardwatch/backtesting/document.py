@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -25,12 +26,17 @@ class Tried:
 
 
 def backtest_document(
-    tried: Tried, other: Tried | None, contest: Contest | None, wish: Wish | None
+    tried: Tried,
+    other: Tried | None,
+    contest: Contest | None,
+    wish: Wish | None,
+    notes: Sequence[str] = (),
 ) -> dict[str, JsonValue]:
     """Return everything that was found; rates with their 95% intervals."""
     document: dict[str, JsonValue] = {
         "format_version": FORMAT_VERSION,
         "first": FIRST,
+        "notes": list(notes),
         "planting": None if wish is None else _wish(wish, tried.backtest),
         "champion": _tried(tried),
     }

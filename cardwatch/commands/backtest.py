@@ -88,7 +88,8 @@ def backtest_command(
     contest = compare_trials(*backtests) if len(backtests) == 2 else None
     tried = [each.tried(found) for each, found in zip(contestants, backtests, strict=True)]
     other = tried[1] if len(tried) > 1 else None
-    text = json.dumps(backtest_document(tried[0], other, contest, wish), indent=2)
+    document = backtest_document(tried[0], other, contest, wish, past.warnings)
+    text = json.dumps(document, indent=2)
     if as_json:
         console.write_json(text)
     else:
