@@ -126,12 +126,20 @@ def run_week(
 
     `remarks` are sentences for the readers of the list, told before the run's own.
     """
-    step, engine = parts.step, parts.engine
+    step = parts.step
     with step("read"):
         delivered = parts.source.read(week, config.feature_engineering.reference_weeks)
     with step("history"):
         previous = parts.history(week)
     checked = check_delivery(delivered, config, parts)
+    return score_week(checked, previous, config, parts, (*remarks, *delivered.notes))
+
+
+def score_week(
+    checked: Checked, previous: History, config: Config, parts: Parts, remarks: Sequence[str] = ()
+) -> RunResult:
+    """Do the steps of a run from the features on, over the engine's ``customer`` and ``cell``."""
+    step, engine, week = parts.step, parts.engine, checked.week
     with step("features"):
         table, portfolio = build_features(
             checked, config.feature_engineering, engine, config.model.random_state
@@ -161,7 +169,7 @@ def run_week(
         attributions = parts.detector.attribute(engine, scored, order.listed)
         ranking = list_customers(week, order, facts, attributions, stability, config, engine)
     with step("report"):
-        notes = (*remarks, *delivered.notes, *sleepers.notes(order.listed))
+        notes = (*remarks, *sleepers.notes(order.listed))
         numbering = config.reporting_week.numbering
         totals = portfolio_weeks(engine, checked)
         learning = replace(learning, moved_off=order.moved_off, guards=len(order.guards))

@@ -12,6 +12,7 @@ import typer
 
 import cardwatch
 from cardwatch.cli import (
+    backtest,
     configuration,
     data,
     database,
@@ -58,6 +59,7 @@ for command in (
     lists.compare,
     lists.report,
     runs.reproduce,
+    backtest.backtest,
     database.publish,
     notices.notify,
     monitoring.verify,

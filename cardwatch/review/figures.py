@@ -42,12 +42,15 @@ class Rate:
         >>> round(low, 4), round(high, 4)
         (0.2188, 0.6134)
         """
-        if not self.of:
-            return 0.0, 1.0
-        z, n, p = NormalDist().inv_cdf((1 + CONFIDENCE) / 2), self.of, self.count / self.of
-        centre, weight = p + z * z / (2 * n), 1 + z * z / n
-        spread = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return max((centre - spread) / weight, 0.0), min((centre + spread) / weight, 1.0)
+        return wilson(self.count / self.of, self.of) if self.of else (0.0, 1.0)
+
+
+def wilson(share: float, trials: int) -> tuple[float, float]:
+    """Return Wilson's interval of a share that was seen in so many independent trials."""
+    z, n, p = NormalDist().inv_cdf((1 + CONFIDENCE) / 2), trials, share
+    centre, weight = p + z * z / (2 * n), 1 + z * z / n
+    spread = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max((centre - spread) / weight, 0.0), min((centre + spread) / weight, 1.0)
 
 
 @dataclass(frozen=True)
