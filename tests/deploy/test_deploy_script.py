@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from sandbox import MAIN, Installation, clone, git, make_origin
 
+pytestmark = pytest.mark.system
+
 GUIDES_PATHS = ("main.py", "src", "deploy.sh", "deploy/rollback.sh", "requirements.txt", "docs",
                 "venv/bin/python", "config/config.example.yaml")  # fmt: skip
 
@@ -54,7 +56,6 @@ def test_a_clone_becomes_an_installation_in_which_every_path_of_the_guide_leads_
     cloned.run("git", "checkout", "v1.0.0", code=128)  # would overwrite the links
 
 
-@pytest.mark.system
 def test_deploying_again_changes_nothing_but_the_journal(deployed: Installation) -> None:
     before = deployed.state()
     assert "is installed already" in deployed.deploy("v1.0.0")
@@ -106,14 +107,10 @@ FAULTS = {
     "services": ({"crashes": ""}, "not active"),
     "a loop": ({"flaps": ""}, "does not stay up"),
 }
-FAST = ("installing", "services")
 AFTER_THE_SWITCH = {"links": 4, "start": 5, "services": 6, "a loop": 6}
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [pytest.param(name, marks=() if name in FAST else pytest.mark.system) for name in FAULTS],
-)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_whatever_fails_the_old_version_is_in_place_and_runs(
     deployed: Installation, fault: str
 ) -> None:
@@ -132,7 +129,6 @@ def test_whatever_fails_the_old_version_is_in_place_and_runs(
     deployed.deploy("v1.0.0")
 
 
-@pytest.mark.system
 def test_the_tests_of_a_version_can_be_a_step_as_well(deployed: Installation) -> None:
     deployed.release("v1.1.0", **{"requirements-dev.txt": ""})
     said = deployed.deploy("--with-tests", "v1.1.0", code=1)
@@ -140,7 +136,6 @@ def test_the_tests_of_a_version_can_be_a_step_as_well(deployed: Installation) ->
     assert deployed.current == "v1.0.0"
 
 
-@pytest.mark.system
 def test_what_the_new_version_lacks_is_there_again_after_going_back(
     deployed: Installation,
 ) -> None:
@@ -151,7 +146,6 @@ def test_what_the_new_version_lacks_is_there_again_after_going_back(
         assert (deployed.folder / name).exists(), name
 
 
-@pytest.mark.system
 def test_the_old_version_must_work_on_the_tables_of_the_new_one(deployed: Installation) -> None:
     # The old program refuses its check once the new one has been at the tables.
     (deployed.folder / "releases/v1.0.0/behaviour").write_text("db check")
@@ -160,7 +154,6 @@ def test_the_old_version_must_work_on_the_tables_of_the_new_one(deployed: Instal
     assert deployed.current == "v1.0.0"
 
 
-@pytest.mark.system
 def test_a_signal_in_the_middle_leads_back(deployed: Installation) -> None:
     deployed.release("v1.1.0")
     stops_itself = Path(deployed.variables["DEPLOY_INSTALL"]).with_name("stops")
@@ -172,7 +165,6 @@ def test_a_signal_in_the_middle_leads_back(deployed: Installation) -> None:
     assert deployed.current == "v1.1.0"
 
 
-@pytest.mark.system
 def test_what_cannot_begin_touches_nothing(deployed: Installation) -> None:
     before = deployed.state()
     assert "there is no tag 'v9'" in deployed.deploy("v9", code=2)
@@ -192,7 +184,6 @@ def test_what_cannot_begin_touches_nothing(deployed: Installation) -> None:
     assert after == before
 
 
-@pytest.mark.system
 def test_a_dry_run_knows_the_tags_of_the_remote_repository(deployed: Installation) -> None:
     deployed.release("v1.1.0")
     before = deployed.state()
@@ -202,7 +193,6 @@ def test_a_dry_run_knows_the_tags_of_the_remote_repository(deployed: Installatio
     deployed.run("git", "rev-parse", "--quiet", "--verify", "refs/tags/v1.1.0", code=1)
 
 
-@pytest.mark.system
 def test_a_tag_that_moved_in_the_remote_repository_is_refused(deployed: Installation) -> None:
     deployed.release("v1.1.0")
     git(deployed.origin, "tag", "--force", "v1.0.0", "v1.1.0")
@@ -210,7 +200,6 @@ def test_a_tag_that_moved_in_the_remote_repository_is_refused(deployed: Installa
     assert "not all tags could be fetched" in deployed.deploy("v1.1.0")
 
 
-@pytest.mark.system
 def test_a_remote_repository_that_is_not_there_does_not_stop_a_version_that_is(
     deployed: Installation,
 ) -> None:
@@ -218,7 +207,6 @@ def test_a_remote_repository_that_is_not_there_does_not_stop_a_version_that_is(
     assert "those that are here are used" in deployed.deploy("v1.0.0")
 
 
-@pytest.mark.system
 def test_a_release_is_what_its_tag_says(deployed: Installation) -> None:
     (deployed.folder / "releases/v1.0.0/main.py").write_text("changed by hand")
     assert "changed by hand" in deployed.deploy("v1.0.0", code=2)
@@ -229,7 +217,6 @@ def test_a_release_is_what_its_tag_says(deployed: Installation) -> None:
     assert "has moved" in deployed.deploy("v1.0.0", code=2)
 
 
-@pytest.mark.system
 def test_an_installation_made_by_the_guide_goes_on_running_and_is_the_way_back(
     cloned: Installation,
 ) -> None:
@@ -250,7 +237,6 @@ def test_an_installation_made_by_the_guide_goes_on_running_and_is_the_way_back(
     assert cloned.current == "v1.0.0"
 
 
-@pytest.mark.system
 def test_a_checkout_changed_by_hand_is_left_alone(cloned: Installation) -> None:
     cloned.write("main.py", "changed")
     assert "changed by hand: main.py" in cloned.deploy("v1.0.0", code=1)
@@ -272,7 +258,6 @@ def test_the_configuration_of_before_comes_back_and_what_it_replaced_is_kept(
     deployed.rollback("configuration")
 
 
-@pytest.mark.system
 def test_an_older_version_that_does_not_know_the_configuration_brings_its_own(
     deployed: Installation,
 ) -> None:
@@ -285,7 +270,6 @@ def test_an_older_version_that_does_not_know_the_configuration_brings_its_own(
     assert deployed.current == "v1.0.0"
 
 
-@pytest.mark.system
 def test_a_configuration_that_does_not_help_is_not_restored(deployed: Installation) -> None:
     deployed.write("config/config.yaml", "new_key: not for v1.0.0\n")
     deployed.release("v1.1.0")
@@ -310,7 +294,6 @@ def test_the_source_is_switched_in_env_and_back(deployed: Installation) -> None:
         assert (deployed.folder / name).stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.system
 def test_a_source_that_cannot_be_read_is_not_switched_to(deployed: Installation) -> None:
     before = (deployed.folder / ".env").read_text()
     deployed.write("config/database.backup.env", "DB_HOST=db2\n")
@@ -322,7 +305,6 @@ def test_a_source_that_cannot_be_read_is_not_switched_to(deployed: Installation)
     assert not list(deployed.folder.glob(".env.*.??????"))
 
 
-@pytest.mark.system
 def test_old_releases_and_backups_are_removed(deployed: Installation) -> None:
     for minor in range(1, 4):
         deployed.write("config/config.yaml", f"comment: {minor}\n")

@@ -147,6 +147,7 @@ def test_force_runs_what_is_done_and_gives_the_same_lists(tmp_path: Path, data: 
     assert not (tmp_path / "outputs" / "archive").exists()
 
 
+@pytest.mark.system
 def test_weeks_without_data_and_weeks_that_are_not_over_are_said(
     tmp_path: Path, data: Path
 ) -> None:
@@ -174,6 +175,7 @@ def test_a_failed_week_stops_the_backfill_unless_it_is_to_go_on(tmp_path: Path, 
     assert told(backfill(tmp_path)) == [DONE, NEW, ("run", "the rows of 2025-45 changed")]
 
 
+@pytest.mark.system
 def test_a_dry_run_says_what_would_be_run_and_writes_nothing(tmp_path: Path, data: Path) -> None:
     backfill(tmp_path, first=WEEK - 1)
     before = contents(tmp_path / "outputs")

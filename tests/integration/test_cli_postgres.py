@@ -64,6 +64,7 @@ def test_the_cache_changes_no_byte_and_knows_the_history_the_second_time(
     assert sorted(path.name for path in (tmp_path / "cache").glob("*.parquet")) == kept
 
 
+@pytest.mark.system
 def test_dates_numbers_and_other_names_give_the_same_bytes(
     tmp_path: Path, scored: ScoredWeek, database: Database
 ) -> None:

@@ -153,6 +153,7 @@ def test_each_step_is_logged_with_the_run_and_the_week(scored: ScoredWeek) -> No
     assert set(scored.manifest["seconds"]) >= {"read", "contract", "features", "detect", "rank"}
 
 
+@pytest.mark.system
 def test_the_next_commands_can_be_copied(scored: ScoredWeek) -> None:
     after = scored.done.out[scored.done.out.index("\nNext\n") :]
     commands = [shlex.split(line) for line in after.splitlines() if "cardwatch " in line]
@@ -227,6 +228,7 @@ def test_a_dry_run_writes_nothing_and_says_who_would_enter_and_leave(
     assert f"leave the list since 2025-45: {', '.join(sorted(was - now))}" in said
 
 
+@pytest.mark.system
 def test_a_dry_run_in_an_empty_folder_leaves_it_empty(tmp_path: Path, portfolio: Path) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.yaml").write_text("logging: {file: null}\n", encoding="utf-8")

@@ -92,6 +92,7 @@ OFTEN = (excel_csv, unequal_parquet_files, other_names_and_types)
         for each in LAYOUTS
     ],
 )
+@pytest.mark.system
 def test_the_files_the_rows_come_in_change_nothing(
     tmp_path: Path, scored: ScoredWeek, write: Callable[[pa.Table, Path], None]
 ) -> None:
@@ -105,6 +106,7 @@ def configured(folder: Path, text: str) -> Path:
     return folder / "config.yaml"
 
 
+@pytest.mark.system
 def test_the_number_of_threads_changes_nothing(
     tmp_path: Path, scored: ScoredWeek, portfolio: Path
 ) -> None:

@@ -27,6 +27,7 @@ def test_a_portfolio_of_fifty_has_a_list_that_says_how_small_it_is(tmp_path: Pat
     assert scored.document["flagged"] <= 2
 
 
+@pytest.mark.system
 def test_a_portfolio_of_five_has_a_list_of_five(tmp_path: Path) -> None:
     scored, _ = run(tmp_path, 5, 16)
     assert len(scored.list_rows) == scored.scores.num_rows <= 5
@@ -48,6 +49,7 @@ def test_a_portfolio_of_one_is_no_error(tmp_path: Path) -> None:
         (5, ["8 of 12 reference weeks have no usable row", "4 of 12 reference weeks hold data"]),
     ],
 )
+@pytest.mark.system
 def test_a_cold_start_has_a_list_that_says_what_it_lacks(
     tmp_path: Path, weeks: int, says: list[str]
 ) -> None:

@@ -80,6 +80,7 @@ def test_the_configuration_check_prints_the_configuration(installation: Path) ->
     assert "open-sesame" not in done.stdout + done.stderr
 
 
+@pytest.mark.system
 def test_the_connection_check_says_what_it_found(installation: Path) -> None:
     (installation / "temporary").mkdir()
     command = "from src.data.loader import DataLoader; loader = DataLoader(); "

@@ -45,6 +45,7 @@ def in_sqlite(folder: Path, rows: pa.Table, types: Mapping[str, str] | None = No
     return f"sqlite:///{folder / 'bank.db'}"
 
 
+@pytest.mark.system
 def test_sqlite_gives_the_bytes_that_files_give(tmp_path: Path, scored: ScoredWeek) -> None:
     types = {"spend_amount": "numeric", "transaction_count": "integer"}
     url = in_sqlite(tmp_path, shuffled(portfolio_rows()), types)

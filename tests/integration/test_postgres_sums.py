@@ -135,7 +135,13 @@ COLUMN_TYPES: dict[str, Mapping[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("types", COLUMN_TYPES.values(), ids=list(COLUMN_TYPES))
+@pytest.mark.parametrize(
+    "types",
+    [
+        pytest.param(types, id=name, marks=() if name == "usual" else pytest.mark.system)
+        for name, types in COLUMN_TYPES.items()
+    ],
+)
 @pytest.mark.parametrize(
     "timezone",
     [

@@ -116,6 +116,7 @@ def test_the_older_and_the_newer_run_differ_in_every_way_that_matters(week: Week
     assert not interrupted(week.start)
 
 
+@pytest.mark.system
 def test_a_failure_at_any_operation_leaves_the_old_files_or_the_new_ones(
     week: Week, tmp_path: Path
 ) -> None:
@@ -414,6 +415,7 @@ TOO_LARGE = """
 """
 
 
+@pytest.mark.system
 def test_a_disk_that_takes_no_more_bytes_is_said_and_nothing_changes(
     week: Week, tmp_path: Path
 ) -> None:

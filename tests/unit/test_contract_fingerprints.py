@@ -191,6 +191,7 @@ def of_scored(delivery: Delivery, scored: ReportingWeek, weeks: int) -> Delivery
 @pytest.mark.parametrize(
     ("shape", "rows"), [("weekly", faulty_weeks()), ("transactions", faulty_purchases())]
 )
+@pytest.mark.system
 def test_a_week_has_the_same_fingerprint_when_it_is_scored_and_when_it_is_history(
     engine: Engine, tmp_path: Path, shape: Shape, rows: list[Row]
 ) -> None:

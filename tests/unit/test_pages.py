@@ -179,6 +179,7 @@ def test_no_id_and_no_name_gets_markup_onto_a_page(
         assert "•••9" in page.text or "•••999" in page.text
 
 
+@pytest.mark.system
 def test_a_page_never_weighs_more_than_a_megabyte(
     outputs: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
