@@ -176,8 +176,8 @@ def floors(findings: Findings) -> str:
         goals.least("simulator: P@20, times the predecessor's", times, 3.0, digits=1)
         for kinds, least in RECALL_FLOORS:
             for kind in kinds:
-                found = ours.recall(kind, "medium").mean
-                goals.least(f"recall@100, medium strength: {kind}", found, least, digits=2)
+                name = f"recall@100, medium strength: {kind}"
+                goals.least(name, ours.recall(kind, "medium").mean, least, digits=2)
         goals.least("planted driver in three reasons: all", ours.tally("reasons").mean, 0.80)
         goals.least("… of those in the top 100", ours.tally("reasons_seen").mean, 0.90)
     if findings.flagged:

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from cardwatch.sources.sample_categories import Categories, categories
-from cardwatch.sources.sample_cells import Cells, Floats, Purpose, stream
+from cardwatch.sources.sample_cells import Cells, Floats, Ints, Purpose, Shorts, stream
 from cardwatch.week import ReportingWeek
 
 PRICE_CHANGES = 0.15
@@ -153,15 +153,19 @@ class Market:
             mishaps=tuple(_mishaps(world, len(weeks), rng)),
         )
 
-    def as_reported(self, cells: Cells, index: int, rng: np.random.Generator) -> Cells:
-        """Return a week's purchases as the feed reports them: by codes of the day, with mishaps."""
-        category = cells.category.copy()
+    def codes(self, customer: Ints, category: Shorts, index: int) -> Shorts:
+        """Return the categories that merchants report in a week for what customers bought."""
+        reported = category.copy()
         for change in self.recodings:
             if change.week <= index:
+                hit = np.flatnonzero(reported == change.old)
                 # Whose merchants changed: a fixed share of the customers, spread evenly.
-                theirs = (cells.customer * 0.618034) % 1 < change.share
-                category[(category == change.old) & theirs] = change.new
-        cells = Cells.merged([Cells(cells.customer, category, cells.count, cells.cents)])
+                theirs = (customer[hit] * 0.618034) % 1 < change.share
+                reported[hit[theirs]] = change.new
+        return reported
+
+    def delivered(self, cells: Cells, index: int, rng: np.random.Generator) -> Cells:
+        """Return a week's cells as the feed delivers them, with its mishaps."""
         for mishap in self.mishaps:
             if mishap.week == index:
                 cells = _with_mishap(cells, mishap, rng)

@@ -148,18 +148,24 @@ class SamplePortfolio:
     def block_labels(self, block: int) -> pa.Table:
         """Return the labels of one block; look-alikes have no strength."""
         made = self._block(block)
-        parts = [
-            _labels(made, self.weeks[week], week, [customer], [kind], strength)
-            for customer, week, kind, strength in made.book.labels
-        ]
-        for index, week in enumerate(self.weeks):
+        entries: list[tuple[int, int, str, str | None]] = [*made.book.labels]
+        for index in range(len(self.weeks)):
             extras = self._lookalikes(made, block, index)
-            turned, turns = made.lives.turning(index)
             kinds = [LOOKALIKE_KINDS[kind] for kind in extras.kind]
+            turned, turns = made.lives.turning(index)
             kinds += [LIFE_KINDS[kind] for kind in turns]
-            customers = np.concatenate([extras.customer, turned])
-            parts.append(_labels(made, week, index, customers, kinds))
-        return pa.concat_tables(parts)
+            customers = [*extras.customer, *turned]
+            entries += [
+                (who, index, kind, None) for who, kind in zip(customers, kinds, strict=True)
+            ]
+        table = np.array([(who, index) for who, index, _, _ in entries], np.int64).reshape(-1, 2)
+        columns = [
+            made.names(table[:, 0], table[:, 1]),
+            pa.array([self.weeks[index].monday for index in table[:, 1]], pa.date32()),
+            pa.array([kind for _, _, kind, _ in entries], pa.string()),
+            pa.array([strength for _, _, _, strength in entries], pa.string()),
+        ]
+        return pa.Table.from_arrays(columns, schema=LABEL_SCHEMA)
 
     def _make_block(self, block: int) -> _Block:
         people = Population.make(self.seed, block, self._sizes[block], len(self.weeks))
@@ -178,7 +184,7 @@ class SamplePortfolio:
         """Return one week of one block: ordinary spending, changed by cases and look-alikes."""
         people, book = made.people, made.book
         rng = stream(self.seed, Purpose.WEEK, block, index)
-        ordinary = self._market.as_reported(
+        ordinary = self._market.delivered(
             ordinary_week(people, made.lives, self._market, index, rng),
             index,
             stream(self.seed, Purpose.FEED, block, index),
@@ -202,9 +208,9 @@ class _Block:
     book: Casebook
     first: int
 
-    def names(self, customers: Ints, index: int) -> pa.Array:
-        """Return the ids that customers of the block have in one week."""
-        renewed = self.lives.new_id_from[customers] <= index
+    def names(self, customers: Ints, weeks: Ints | int) -> pa.Array:
+        """Return the ids that customers have in one week, or each in a week of their own."""
+        renewed = self.lives.new_id_from[customers] <= weeks
         return self._both_names.take(pa.array(customers + self.people.size * renewed))
 
     @cached_property
@@ -212,23 +218,6 @@ class _Block:
         """The ids, C and seven digits or more, and after them those of a second card."""
         numbers = range(self.first, self.first + self.people.size)
         return pa.array([f"C{number:07d}{card}" for card in ("", "-2") for number in numbers])
-
-
-def _labels(
-    made: _Block,
-    week: ReportingWeek,
-    index: int,
-    customers: Ints | list[int],
-    kinds: list[str],
-    strength: str | None = None,
-) -> pa.Table:
-    columns = [
-        made.names(np.asarray(customers, dtype=np.int64), index),
-        pa.repeat(pa.scalar(week.monday, pa.date32()), len(kinds)),
-        pa.array(kinds, pa.string()),
-        pa.repeat(pa.scalar(strength, pa.string()), len(kinds)),
-    ]
-    return pa.Table.from_arrays(columns, schema=LABEL_SCHEMA)
 
 
 def in_order(labels: list[pa.Table]) -> pa.Table:

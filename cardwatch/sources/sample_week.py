@@ -59,8 +59,8 @@ def ordinary_week(
         _occasional(people, mood, rng),
     )
     cents = _spend(bought, market.dear[index], rng)
-    cells = Cells(bought.customer, bought.category, bought.count, cents)
-    return Cells.merged([cells])
+    codes = market.codes(bought.customer, bought.category, index)
+    return Cells.merged([Cells(bought.customer, codes, bought.count, cents)])
 
 
 @dataclass(frozen=True)
