@@ -69,7 +69,7 @@ bench-speed: $(DEV_STAMP) ## Measure time and memory against pandas and scikit-l
 	$(BIN)/python -m benchmarks.speed --per-customer
 	$(BIN)/python -m benchmarks.postgres
 
-bench-detection: $(DEV_STAMP) ## Measure what is found against an isolation forest, and what verdicts add
+bench-detection: $(DEV_STAMP) ## Measure what is found, beside rival detectors, and what verdicts add
 	$(BIN)/python -m benchmarks.detection
 	$(BIN)/python -m benchmarks.learning
 

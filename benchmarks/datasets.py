@@ -18,6 +18,8 @@ WEEKS = 26
 REFERENCE_WEEKS = 12
 RAMP = "bust_out_ramp"
 LOOKALIKE = "lookalike"
+LAST_WEEKS = ("2025-46", "2026-02", "2025-18", "2025-32")
+"""The last week of a portfolio, by its seed: autumn, over the holidays, spring, summer."""
 MAIN_SCENARIO = 3
 FRAUD_NEEDED = 2
 
@@ -49,10 +51,11 @@ class Dataset:
 
 
 def simulated(cache: Path, seed: int, weeks_made: int = WEEKS) -> Dataset:
-    """Return a generated portfolio of 6,000 customers."""
-    folder = portfolios.folder_of(cache, CUSTOMERS, weeks_made, seed)
+    """Return a generated portfolio of 6,000 customers, whose season depends on the seed."""
+    last = ReportingWeek.parse(LAST_WEEKS[seed % len(LAST_WEEKS)])
+    folder = portfolios.folder_of(cache, CUSTOMERS, weeks_made, seed, last)
     if not folder.exists():
-        portfolios.generate(folder, CUSTOMERS, weeks_made, seed)
+        portfolios.generate(folder, CUSTOMERS, weeks_made, seed, last)
     rows = pd.concat(
         [pd.read_parquet(path) for path in sorted(folder.glob("spend_*.parquet"))],
         ignore_index=True,
@@ -68,7 +71,8 @@ def simulated(cache: Path, seed: int, weeks_made: int = WEEKS) -> Dataset:
         ramps = frozenset(customer for customer, kind in kinds.items() if kind == RAMP)
         alike = frozenset(c for c, kind in kinds.items() if kind.startswith(LOOKALIKE))
         planted = {c: kind for c, kind in kinds.items() if c not in ramps | alike}
-        return Truth(planted, alike, ramps)
+        strengths = dict(zip(known["customer_id"], known["strength"].fillna(""), strict=True))
+        return Truth(planted, alike, ramps, strengths)
 
     scored = tuple(sorted(weeks.values()))[REFERENCE_WEEKS:]
     return Dataset(f"simulator, seed {seed}", folder, scored, rows, truth)

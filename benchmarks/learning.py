@@ -25,19 +25,17 @@ from benchmarks import datasets, portfolios, tables
 from benchmarks.datasets import Dataset
 from benchmarks.judge import DRIVERS, LISTED, REASONS, Truth
 from benchmarks.measure import machine
+from benchmarks.product import features_built
 from cardwatch.config import Config, RankingConfig
 from cardwatch.detection.base import Detector
 from cardwatch.engine import Engine
-from cardwatch.features.build import build_features
 from cardwatch.features.catalog import CATALOG
-from cardwatch.pipeline import check_delivery
 from cardwatch.ranking import rank
 from cardwatch.review.verdicts import Review, Verdict
 from cardwatch.review.weights import learned_weights
 from cardwatch.schema import FeatureTable
 from cardwatch.stability import rank_stability
 from cardwatch.week import ReportingWeek
-from cardwatch.wiring import open_engine, open_parts, open_source
 
 SEEDS = (200, 201)
 WEEKS = 30
@@ -99,33 +97,15 @@ STORIES = (
 @contextmanager
 def prepared(dataset: Dataset, weeks: Sequence[ReportingWeek]) -> Iterator[list[Prepared]]:
     """Build the features of some weeks once; what is learnt changes only what comes after."""
-    config = Config.model_validate(
-        {
-            "data_source": {"type": "files", "path": str(dataset.path)},
-            "engine": {"threads": 2},
-            "logging": {"file": None},
-        }
-    )
     with ExitStack() as opened:
         made = []
         for week in weeks:
             print(f"{dataset.name} · week {week}", file=sys.stderr, flush=True)
-            engine = opened.enter_context(open_engine(config))
-            parts = open_parts(config, engine, open_source(config, engine), _untimed)
-            delivered = parts.source.read(week, config.feature_engineering.reference_weeks)
-            checked = check_delivery(delivered, config, parts)
-            seed = config.model.random_state
-            table, _ = build_features(checked, config.feature_engineering, engine, seed)
-            rows = engine.rows("SELECT customer_id, customer_key FROM customer")
+            built = opened.enter_context(features_built(dataset.path, week))
+            rows = built[0].rows("SELECT customer_id, customer_key FROM customer")
             keys = {row["customer_id"]: row["customer_key"] for row in rows}
-            truth = dataset.truth(week)
-            made.append(Prepared(week, engine, table, parts.detector, keys, truth))
+            made.append(Prepared(week, *built, keys, dataset.truth(week)))
         yield made
-
-
-@contextmanager
-def _untimed(name: str) -> Iterator[None]:
-    yield
 
 
 def tell(weeks: Sequence[Prepared], analysts: Analysts) -> Story:

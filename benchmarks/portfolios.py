@@ -21,20 +21,25 @@ def default_cache() -> Path:
     return Path(tempfile.gettempdir()) / "cardwatch-benchmarks"
 
 
-def folder_of(cache: Path, customers: int, weeks: int, seed: int) -> Path:
+def folder_of(
+    cache: Path, customers: int, weeks: int, seed: int, last: ReportingWeek = LAST_WEEK
+) -> Path:
     """Return the folder of one portfolio; its name changes with the generator's source."""
     digest = hashlib.sha256()
     for source in sorted((Path(cardwatch.__file__).parent / "sources").glob("sample*.py")):
         digest.update(source.read_bytes())
-    return cache / f"{customers}-customers-{weeks}-weeks-seed-{seed}-{digest.hexdigest()[:8]}"
+    name = f"{customers}-customers-{weeks}-weeks-to-{last}-seed-{seed}-{digest.hexdigest()[:8]}"
+    return cache / name
 
 
-def generate(folder: Path, customers: int, weeks: int, seed: int) -> None:
+def generate(
+    folder: Path, customers: int, weeks: int, seed: int, last: ReportingWeek = LAST_WEEK
+) -> None:
     """Write the portfolio to `folder`."""
     # Here, so that a benchmark that only measures children stays small itself.
     from cardwatch.sources.sample import SamplePortfolio, write_sample
 
-    portfolio = SamplePortfolio(customers, weeks, seed, last_week=LAST_WEEK)
+    portfolio = SamplePortfolio(customers, weeks, seed, last_week=last)
     write_sample(portfolio, folder)
 
 

@@ -6,13 +6,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from cardwatch.config import Config
+from cardwatch.detection.base import Detector
+from cardwatch.engine import Engine
+from cardwatch.features.build import build_features
+from cardwatch.pipeline import check_delivery
+from cardwatch.schema import FeatureTable
 from cardwatch.week import ReportingWeek
+from cardwatch.wiring import open_engine, open_parts, open_source
 
 ROOT = Path(__file__).parent.parent
 FAMILY_SUFFIX = "_surprise"
@@ -33,12 +41,15 @@ class ScoredWeek:
         Whether the cut came from previous weeks.
     list_bytes : bytes
         The list as CSV.
+    firm : mapping of customer to bool
+        Whether a listed customer stays on the list without any one family.
     """
 
     scores: pd.DataFrame
     flagged: float
     has_history: bool
     list_bytes: bytes
+    firm: Mapping[str, bool]
 
     def present(self) -> pd.Series:
         """Return the scores of customers with rows in the week."""
@@ -96,9 +107,37 @@ def score_week(
         raise SystemExit(f"Week {week} failed with exit code {done.returncode}:\n{done.stderr}")
     listed = json.loads((output / f"anomalies_{week}.json").read_text(encoding="utf-8"))
     scores = pd.read_parquet(output / f"scores_{week}.parquet").sort_values("anomaly_rank")
+    table = pd.read_csv(output / f"anomalies_{week}.csv", dtype={"customer_id": str})
     return ScoredWeek(
         scores=scores,
         flagged=listed["flagged"] / len(scores),
         has_history=bool(listed["thresholds"]["weeks"]),
         list_bytes=(output / f"anomalies_{week}.csv").read_bytes(),
+        firm=dict(zip(table["customer_id"], table["rank_stability"] == 1, strict=True)),
     )
+
+
+@contextmanager
+def features_built(
+    data: Path, week: ReportingWeek
+) -> Iterator[tuple[Engine, FeatureTable, Detector]]:
+    """Build the features of one week with the product's own steps, in an engine of their own."""
+    config = Config.model_validate(
+        {
+            "data_source": {"type": "files", "path": str(data)},
+            "engine": {"threads": 2},
+            "logging": {"file": None},
+        }
+    )
+    with open_engine(config) as engine:
+        parts = open_parts(config, engine, open_source(config, engine), _untimed)
+        delivered = parts.source.read(week, config.feature_engineering.reference_weeks)
+        checked = check_delivery(delivered, config, parts)
+        seed = config.model.random_state
+        table, _ = build_features(checked, config.feature_engineering, engine, seed)
+        yield engine, table, parts.detector
+
+
+@contextmanager
+def _untimed(name: str) -> Iterator[None]:
+    yield

@@ -1,8 +1,9 @@
 """The cases planted in the generated portfolio.
 
 Eleven kinds, each in every week from `FIRST_CASE_WEEK` on, and each at a customer with enough
-history to be judged. How many of which kind fall into which week and block is planned for the whole
-portfolio; who they are and what they do is drawn within the block.
+history to be judged, weak, medium or strong. How many of which kind fall into which week and block
+is planned for the whole portfolio; who they are, how strong a case is and what they do is drawn
+within the block.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 from cardwatch.sources.sample_categories import categories
 from cardwatch.sources.sample_cells import Bools, Cells, Floats, Ints, Row
 from cardwatch.sources.sample_plan import COLLUDERS, RAMP_KIND
-from cardwatch.sources.sample_population import Factors, Population
+from cardwatch.sources.sample_population import Population
+from cardwatch.sources.sample_week import Factors
 
 WEEKS_BETWEEN_CASES = 13
 USUAL_MINIMUM = 5.0
@@ -25,6 +27,8 @@ USUAL_MINIMUM = 5.0
 BUSIEST_SHARE = 0.03
 """Share of the candidates who count as busy: with them, a week of one purchase is a drop."""
 RAMP = (1.5, 2.2, 3.5, 6.0)
+STRENGTHS = {"weak": 0.6, "medium": 1.0, "strong": 1.6}
+"""How far a case is from an ordinary week, and how it is labelled."""
 EVERYDAY = ("food", "dining", "fuel", "transit", "health")
 
 
@@ -34,7 +38,9 @@ class Casebook:
 
     Attributes
     ----------
-    labels : list of (customer, week, kind)
+    strength : float
+        Of all cases of the portfolio; each has its own of `STRENGTHS` beside it.
+    labels : list of (customer, week, kind, strength)
     added : per week, cells spent beside the ordinary ones
     scaled : per week, (customer, factor on counts, factor on tickets)
     silent : bool, shape (B, W)
@@ -43,17 +49,20 @@ class Casebook:
         Categories the customer has never used before that week.
     involved : bool, shape (B,)
         Customers with a case in any week.
+    own : str
+        The strength of the case that is being planted.
     """
 
     people: Population
     rng: np.random.Generator
     strength: float
-    labels: list[tuple[int, int, str]] = field(default_factory=list)
+    labels: list[tuple[int, int, str, str]] = field(default_factory=list)
     added: dict[int, list[Row]] = field(default_factory=dict)
     scaled: dict[int, list[tuple[int, float, float]]] = field(default_factory=dict)
     unused: list[tuple[int, int, int]] = field(default_factory=list)
     silent: Bools = field(init=False)
     involved: Bools = field(init=False)
+    own: str = field(init=False, default="medium")
 
     def __post_init__(self) -> None:
         self.silent = np.zeros_like(self.people.active)
@@ -66,18 +75,23 @@ class Casebook:
         planned: list[tuple[int, str]],
         strength: float,
         rng: np.random.Generator,
+        away: Bools,
     ) -> Casebook:
         """Draw who the planned cases of a block are, and what they do.
 
+        `away` marks customers who are not to be chosen, shape (B,).
         A planned case for which nobody is left to choose (tiny portfolios) is not planted.
         """
         book = cls(people, rng, strength)
-        free_from = np.zeros(people.size, dtype=np.int64)
+        free_from = np.where(away, people.active.shape[1], 0)
         for week, entries in groupby(planned, key=itemgetter(0)):
             ready = _ready(people, week)
             for _, kind in entries:
                 pool = ready[free_from[ready] <= week]
-                chosen = book.choose(kind, pool)
+                # What a case does is drawn apart from who it is, which no strength may change.
+                book.rng = np.random.Generator(np.random.SFC64(int(rng.integers(2**63))))
+                book.own = book.one_strength()
+                chosen = book.choose(kind, pool, rng)
                 ends = kind == "bust_out"
                 free_from[chosen] = people.active.shape[1] if ends else week + WEEKS_BETWEEN_CASES
                 book.involved[chosen] = True
@@ -85,7 +99,7 @@ class Casebook:
                     _PLANT[kind](book, week, chosen)
         return book if strength > 0 else book.emptied()
 
-    def choose(self, kind: str, pool: Ints) -> list[int]:
+    def choose(self, kind: str, pool: Ints, rng: np.random.Generator) -> list[int]:
         """Draw the customers of one case from `pool`; nobody if they are too few."""
         if kind == "drop":
             order = np.argsort(-self.people.transactions[pool], kind="stable")
@@ -93,7 +107,16 @@ class Casebook:
         wanted = COLLUDERS if kind == "collusion" else 1
         if pool.size < wanted:
             return []
-        return [int(customer) for customer in self.rng.choice(pool, wanted, replace=False)]
+        return [int(customer) for customer in rng.choice(pool, wanted, replace=False)]
+
+    def one_strength(self) -> str:
+        """Draw how strong a case is."""
+        return list(STRENGTHS)[self.some(0, len(STRENGTHS) - 1)]
+
+    @property
+    def power(self) -> float:
+        """How far the case that is being planted is from an ordinary week; 1 is the usual."""
+        return self.strength * STRENGTHS[self.own]
 
     def emptied(self) -> Casebook:
         """Return the book of the same customers without anything planted."""
@@ -117,7 +140,7 @@ class Casebook:
 
     def label(self, week: int, customer: int, kind: str) -> None:
         """Note what was planted."""
-        self.labels.append((customer, week, kind))
+        self.labels.append((customer, week, kind, self.own))
 
     def add(self, week: int, customer: int, category: int, cents: Floats) -> None:
         """Add purchases of the given amounts, in cents, at one category."""
@@ -126,16 +149,20 @@ class Casebook:
 
     def scale(self, week: int, customer: int, factor: float, split: float) -> None:
         """Multiply a week's spend by `factor`, a share `split` of it through more purchases."""
-        strong = 1 + (factor - 1) * self.strength
+        strong = 1 + (factor - 1) * self.power
         self.scaled.setdefault(week, []).append((customer, strong**split, strong ** (1 - split)))
 
     def times(self, low: float, high: float, size: int) -> Floats:
-        """Draw how many times the usual something is, times the strength of the cases."""
-        return self.strength * self.rng.uniform(low, high, size)
+        """Draw how many times the usual something is, times the strength of the case."""
+        return self.power * self.rng.uniform(low, high, size)
 
     def some(self, low: int, high: int) -> int:
         """Draw a whole number between `low` and `high`, both included."""
         return int(self.rng.integers(low, high + 1))
+
+    def many(self, low: int, high: int) -> int:
+        """Draw how many purchases a case has, times its strength; two at least."""
+        return max(2, round(self.power * self.some(low, high)))
 
     def one_of(self, codes: tuple[str, ...]) -> int:
         """Draw one of some category codes, as a position."""
@@ -170,9 +197,8 @@ def _bust_out(book: Casebook, week: int, chosen: list[int]) -> None:
         cash = book.rng.uniform(0.3, 0.5) * (factor - 1)
         book.scale(at, customer, factor - cash, book.rng.uniform(0.4, 0.7))
         purchases = 1 + int(factor / 2)
-        book.add(
-            at, customer, book.one_of(CASH_CODES), np.full(purchases, cash * usual / purchases)
-        )
+        drawn = np.full(purchases, book.power * cash * usual / purchases)
+        book.add(at, customer, book.one_of(CASH_CODES), drawn)
         book.label(at, customer, "bust_out" if at == week else RAMP_KIND)
     book.silent[customer, week + 1 :] = True
 
@@ -181,7 +207,7 @@ def _card_test(book: Casebook, week: int, chosen: list[int]) -> None:
     (customer,) = chosen
     places = book.some(1, 3)
     pool = categories().index(*CARD_TEST_CODES)
-    charges = book.rng.uniform(20, 249, book.some(10, 35)) / max(book.strength, 1e-9)
+    charges = book.rng.uniform(20, 249, book.many(10, 35))
     for category, part in zip(
         book.rng.choice(pool, places, replace=False), np.array_split(charges, places), strict=True
     ):
@@ -199,7 +225,7 @@ def _gambling(book: Casebook, week: int, chosen: list[int]) -> None:
 
 def _structured(book: Casebook, week: int, chosen: list[int]) -> None:
     (customer,) = chosen
-    transfers = book.rng.uniform(90_000, 99_000, book.some(3, 9))
+    transfers = book.rng.uniform(90_000, 99_000, book.many(3, 9))
     book.add(week, customer, book.one_of(("4829", "6012")), transfers)
     book.label(week, customer, "structured")
 
@@ -228,13 +254,9 @@ def _drop(book: Casebook, week: int, chosen: list[int]) -> None:
     (customer,) = chosen
     slot = int(np.argmax(book.people.rate[customer]))
     usual = 100 * np.exp(book.people.log_ticket[customer, slot])
+    left = max(1, round(1 / max(book.power, 0.1)))
     book.silent[customer, week] = True
-    book.add(
-        week,
-        customer,
-        int(book.people.habit[customer, slot]),
-        np.array([usual / max(book.strength, 1e-9)]),
-    )
+    book.add(week, customer, int(book.people.habit[customer, slot]), np.full(left, usual))
     book.label(week, customer, "drop")
 
 

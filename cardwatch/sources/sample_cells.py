@@ -31,6 +31,9 @@ class Purpose(IntEnum):
     CASE_WEEK = 4
     PLAN = 5
     CLIMATE = 6
+    MARKET = 7
+    LIVES = 8
+    FEED = 9
 
 
 def stream(seed: int, purpose: Purpose, *path: int) -> np.random.Generator:

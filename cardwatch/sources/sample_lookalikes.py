@@ -12,7 +12,8 @@ import numpy as np
 
 from cardwatch.sources.sample_categories import categories
 from cardwatch.sources.sample_cells import Bools, Cells, Ints
-from cardwatch.sources.sample_population import Factors, Population
+from cardwatch.sources.sample_population import Population
+from cardwatch.sources.sample_week import Factors
 
 LOOKALIKE_SHARE = 0.03
 
@@ -87,6 +88,7 @@ _RECIPES: dict[str, tuple[Item, ...]] = {
 }
 LOOKALIKE_KINDS = tuple(_RECIPES)
 _BONUS = "lookalike_bonus"
+_MOVING = "lookalike_moving"
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,12 @@ class Lookalikes:
 
     @classmethod
     def draw(
-        cls, people: Population, away: Bools, week: int, rng: np.random.Generator
+        cls, people: Population, away: Bools, movers: Ints, week: int, rng: np.random.Generator
     ) -> Lookalikes:
-        """Choose among the active customers of one week; `away` marks who is not to be chosen."""
+        """Choose among the active customers of one week.
+
+        `away` marks who is not to be chosen; `movers` move for good and buy what movers do.
+        """
         pool = np.flatnonzero(people.active[:, week] & ~away)
         size = min(round(LOOKALIKE_SHARE * people.size), pool.size)
         customer = np.sort(rng.choice(pool, size, replace=False))
@@ -128,8 +133,11 @@ class Lookalikes:
             ),
             bought=Cells.merged(
                 [
-                    _purchases(people, customer[kind == at], item, rng)
-                    for at, items in enumerate(_RECIPES.values())
+                    _purchases(people, buyers, item, rng)
+                    for at, (name, items) in enumerate(_RECIPES.items())
+                    for buyers in [
+                        np.union1d(customer[kind == at], movers if name == _MOVING else movers[:0])
+                    ]
                     for item in items
                 ]
             ),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -11,16 +12,13 @@ import pyarrow as pa
 from cardwatch.errors import ConfigurationError
 from cardwatch.sources.sample_cases import Casebook
 from cardwatch.sources.sample_categories import categories
-from cardwatch.sources.sample_cells import Cells, Purpose, stream
+from cardwatch.sources.sample_cells import Cells, Ints, Purpose, stream
+from cardwatch.sources.sample_lives import LIFE_KINDS, MOVED, Lives
 from cardwatch.sources.sample_lookalikes import LOOKALIKE_KINDS, Lookalikes
+from cardwatch.sources.sample_market import Market
 from cardwatch.sources.sample_plan import plan
-from cardwatch.sources.sample_population import (
-    BLOCK_CUSTOMERS,
-    Population,
-    climate,
-    ordinary_week,
-    scaled,
-)
+from cardwatch.sources.sample_population import BLOCK_CUSTOMERS, Population
+from cardwatch.sources.sample_week import ordinary_week, scaled
 from cardwatch.week import ReportingWeek
 
 ROW_SCHEMA = pa.schema(
@@ -34,7 +32,12 @@ ROW_SCHEMA = pa.schema(
     ]
 )
 LABEL_SCHEMA = pa.schema(
-    [("customer_id", pa.string()), ("week_start", pa.date32()), ("kind", pa.string())]
+    [
+        ("customer_id", pa.string()),
+        ("week_start", pa.date32()),
+        ("kind", pa.string()),
+        ("strength", pa.string()),
+    ]
 )
 MOST_CUSTOMERS = 10_000_000
 MOST_WEEKS = 520
@@ -54,7 +57,8 @@ class SamplePortfolio:
         Not negative.
     last_week : ReportingWeek
     strength : float
-        How far the cases are from an ordinary week; 1 is the usual, 0 plants none.
+        How far the cases are from an ordinary week, each weak, medium or strong beside it; 1 is
+        the usual, 0 plants none.
 
     Raises
     ------
@@ -89,6 +93,7 @@ class SamplePortfolio:
         starts = range(0, customers, BLOCK_CUSTOMERS)
         self._sizes = [min(BLOCK_CUSTOMERS, customers - start) for start in starts]
         self._plan = plan(seed, self._sizes, weeks)
+        self._market = Market.make(seed, self.weeks)
         self._block = lru_cache(maxsize=4)(self._make_block)
 
     @property
@@ -124,14 +129,14 @@ class SamplePortfolio:
 
     def block_rows(self, block: int, index: int) -> pa.Table:
         """Return the rows of one block in the week at position `index`."""
-        people, book = self._block(block)
-        cells = self._cells(people, book, block, index)
+        made = self._block(block)
+        cells = self._cells(made, block, index)
         count = pa.array(cells.count, pa.int32())
         codes = pa.array(categories().codes)
         spend = cells.cents / 100
         label = pa.scalar(self.weeks[index].label)
         columns = [
-            _names(block, people.size).take(pa.array(cells.customer)),
+            made.names(cells.customer, index),
             pa.repeat(label, len(count)),
             codes.take(pa.array(cells.category)),
             pa.array(spend),
@@ -141,36 +146,50 @@ class SamplePortfolio:
         return pa.Table.from_arrays(columns, schema=ROW_SCHEMA)
 
     def block_labels(self, block: int) -> pa.Table:
-        """Return the labels of one block."""
-        people, book = self._block(block)
-        entries = [(week, customer, kind) for customer, week, kind in book.labels]
+        """Return the labels of one block; look-alikes have no strength."""
+        made = self._block(block)
+        entries: list[tuple[int, int, str, str | None]] = [*made.book.labels]
         for index in range(len(self.weeks)):
-            extras = self._lookalikes(people, book, block, index)
+            extras = self._lookalikes(made, block, index)
             kinds = [LOOKALIKE_KINDS[kind] for kind in extras.kind]
+            turned, turns = made.lives.turning(index)
+            kinds += [LIFE_KINDS[kind] for kind in turns]
+            customers = [*extras.customer, *turned]
             entries += [
-                (index, int(customer), kind)
-                for customer, kind in zip(extras.customer, kinds, strict=True)
+                (who, index, kind, None) for who, kind in zip(customers, kinds, strict=True)
             ]
-        customers = pa.array([customer for _, customer, _ in entries], pa.int64())
-        mondays = pa.array([self.weeks[week].monday for week, _, _ in entries], pa.date32())
-        names = pa.array([kind for _, _, kind in entries], pa.string())
-        columns = [_names(block, people.size).take(customers), mondays, names]
+        table = np.array([(who, index) for who, index, _, _ in entries], np.int64).reshape(-1, 2)
+        columns = [
+            made.names(table[:, 0], table[:, 1]),
+            pa.array([self.weeks[index].monday for index in table[:, 1]], pa.date32()),
+            pa.array([kind for _, _, kind, _ in entries], pa.string()),
+            pa.array([strength for _, _, _, strength in entries], pa.string()),
+        ]
         return pa.Table.from_arrays(columns, schema=LABEL_SCHEMA)
 
-    def _make_block(self, block: int) -> tuple[Population, Casebook]:
+    def _make_block(self, block: int) -> _Block:
         people = Population.make(self.seed, block, self._sizes[block], len(self.weeks))
+        lives, people = Lives.draw(people, self.seed, block)
         rng = stream(self.seed, Purpose.CASES, block)
-        return people, Casebook.make(people, self._plan[block], self.strength, rng)
+        book = Casebook.make(people, self._plan[block], self.strength, rng, lives.involved)
+        return _Block(people, lives, book, block * BLOCK_CUSTOMERS + 1)
 
-    def _lookalikes(self, people: Population, book: Casebook, block: int, index: int) -> Lookalikes:
+    def _lookalikes(self, made: _Block, block: int, index: int) -> Lookalikes:
         rng = stream(self.seed, Purpose.LOOKALIKES, block, index)
-        return Lookalikes.draw(people, book.involved, index, rng)
+        away = made.book.involved | made.lives.involved
+        movers, _ = made.lives.turning(index, MOVED)
+        return Lookalikes.draw(made.people, away, movers, index, rng)
 
-    def _cells(self, people: Population, book: Casebook, block: int, index: int) -> Cells:
+    def _cells(self, made: _Block, block: int, index: int) -> Cells:
         """Return one week of one block: ordinary spending, changed by cases and look-alikes."""
-        busy = climate(self.seed, categories(), self.weeks[index], index)
-        ordinary = ordinary_week(people, busy, index, stream(self.seed, Purpose.WEEK, block, index))
-        extras = self._lookalikes(people, book, block, index)
+        people, book = made.people, made.book
+        rng = stream(self.seed, Purpose.WEEK, block, index)
+        ordinary = self._market.delivered(
+            ordinary_week(people, made.lives, self._market, index, rng),
+            index,
+            stream(self.seed, Purpose.FEED, block, index),
+        )
+        extras = self._lookalikes(made, block, index)
         changed = scaled(
             ordinary.where(book.keeps(ordinary, index)),
             people,
@@ -180,17 +199,31 @@ class SamplePortfolio:
         return Cells.merged([changed, Cells.of(book.added.get(index, [])), extras.bought])
 
 
+@dataclass(frozen=True)
+class _Block:
+    """The customers of one block, their lives and cases; the first has the number `first`."""
+
+    people: Population
+    lives: Lives
+    book: Casebook
+    first: int
+
+    def names(self, customers: Ints, weeks: Ints | int) -> pa.Array:
+        """Return the ids that customers have in one week, or each in a week of their own."""
+        renewed = self.lives.new_id_from[customers] <= weeks
+        return self._both_names.take(pa.array(customers + self.people.size * renewed))
+
+    @cached_property
+    def _both_names(self) -> pa.Array:
+        """The ids, C and seven digits or more, and after them those of a second card."""
+        numbers = range(self.first, self.first + self.people.size)
+        return pa.array([f"C{number:07d}{card}" for card in ("", "-2") for number in numbers])
+
+
 def in_order(labels: list[pa.Table]) -> pa.Table:
     """Return the labels of several blocks as one table, by week and customer."""
     keys = [("week_start", "ascending"), ("customer_id", "ascending")]
     return pa.concat_tables(labels).sort_by(keys)
-
-
-@lru_cache(maxsize=4)
-def _names(block: int, size: int) -> pa.Array:
-    """Return the ids of a block's customers: C, then seven digits or more."""
-    first = block * BLOCK_CUSTOMERS + 1
-    return pa.array([f"C{number:07d}" for number in range(first, first + size)])
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

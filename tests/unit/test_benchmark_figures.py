@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import rivals
 from benchmarks.judge import DRIVERS, Summary, Truth, judge
 from benchmarks.measure import Usage
 from benchmarks.speed import (
@@ -34,8 +36,8 @@ def test_precision_counts_the_first_twenty_after_those_left_out() -> None:
 
 def test_recall_counts_the_first_hundred_per_kind() -> None:
     found = judge(scores(), Truth({"c0": "drop", "c99": "refund", "c100": "refund"})).recall
-    assert (found["drop"].hits, found["drop"].total) == (1, 1)
-    assert (found["refund"].hits, found["refund"].total) == (1, 2)
+    assert (found["drop", ""].hits, found["drop", ""].total) == (1, 1)
+    assert (found["refund", ""].hits, found["refund", ""].total) == (1, 2)
 
 
 def test_a_perfect_ranking_has_an_average_precision_and_auc_of_one() -> None:
@@ -55,9 +57,33 @@ def test_a_reason_counts_when_a_driver_of_the_kind_is_among_the_first_three() ->
 def test_weeks_are_summed_up_as_means_and_tallies() -> None:
     weeks = [judge(scores(), Truth({customer: "drop"})) for customer in ("c0", "c150")]
     summary = Summary(weeks)
-    assert summary.mean_of("precision") == pytest.approx(0.025)
-    assert summary.recall_of("drop").share == 0.5
-    assert summary.recall_of("ticket").share == 0.0
+    assert summary.of("precision").mean == pytest.approx(0.025)
+    assert (summary.recall("drop").mean, summary.recall("drop").total) == (0.5, 2)
+    assert summary.recall("ticket").weeks == 0
+
+
+def test_recall_is_told_apart_by_strength() -> None:
+    strengths = {"c0": "strong", "c150": "weak"}
+    truth = Truth({"c0": "drop", "c150": "drop"}, strengths=strengths)
+    summary = Summary([judge(scores(), truth)])
+    found = {name: summary.recall("drop", name).mean for name in ("weak", "strong")}
+    assert found == {"weak": 0.0, "strong": 1.0}
+    assert summary.recall("drop", "medium").total == 0
+    assert summary.everything().mean == 0.5
+
+
+def test_churn_is_the_share_of_the_list_that_is_new() -> None:
+    before = judge(scores(), Truth({"c0": "drop"}))
+    gone = judge(scores(), Truth({"c5": "drop"}, left_out=frozenset({"c0", "c1"})))
+    assert gone.after(before).churn.share == pytest.approx(2 / 20)
+    assert before.after(None).churn.total == 0
+
+
+def test_the_firm_and_the_rest_are_counted_apart_without_those_left_out() -> None:
+    truth = Truth({"c0": "drop", "c1": "drop"}, left_out=frozenset({"c3"}))
+    figures = judge(scores(), truth, firm={"c0": True, "c1": False, "c2": False, "c3": True})
+    assert (figures.firm.hits, figures.firm.total) == (1, 1)
+    assert (figures.shaky.hits, figures.shaky.total) == (1, 2)
 
 
 def test_drivers_are_families_of_the_catalogue() -> None:
@@ -80,9 +106,22 @@ def test_a_program_is_extrapolated_above_its_start_up_along_its_power_law() -> N
 def test_an_interval_holds_the_mean_and_is_the_same_again() -> None:
     weeks = [judge(scores(), Truth({f"c{i}": "drop"})) for i in (0, 5, 50, 150)]
     summary = Summary(weeks)
-    low, high = summary.interval_of("precision")
-    assert 0 <= low < summary.mean_of("precision") < high <= 0.05
-    assert summary.interval_of("precision") == (low, high)
+    figure = summary.of("precision")
+    assert 0 <= figure.low < figure.mean < figure.high <= 0.05
+    assert summary.of("precision") == figure
+
+
+@pytest.mark.parametrize(
+    "chosen", [rivals.OF_SCIKIT_LEARN, pytest.param(rivals.OF_PYOD, marks=pytest.mark.system)]
+)
+def test_rivals_rank_an_outlier_first_whatever_is_missing(chosen: rivals.Rivals) -> None:
+    rows = np.random.default_rng(3).normal(size=(300, 4))
+    rows[7] = 9.0
+    rows[8, 2] = np.nan
+    features = pd.DataFrame(rows, index=[f"c{i}" for i in range(300)]).assign(same=1.0)
+    found = rivals.scores(features, chosen)
+    assert set(found) == {*chosen, rivals.AVERAGE}
+    assert {name: series.idxmax() for name, series in found.items()} == dict.fromkeys(found, "c7")
 
 
 def test_a_twentieth_is_told_in_scans_for_both_rivals_and_only_where_they_were_measured() -> None:

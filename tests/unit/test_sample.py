@@ -109,7 +109,7 @@ def test_a_block_made_alone_is_the_block_made_in_turn() -> None:
 def test_a_tiny_portfolio_is_made(customers: int, weeks: int) -> None:
     portfolio = small(customers=customers, weeks=weeks)
     assert sum(table.num_rows for table in portfolio.tables()) > 0
-    assert portfolio.labels().column_names == ["customer_id", "week_start", "kind"]
+    assert portfolio.labels().column_names == ["customer_id", "week_start", "kind", "strength"]
 
 
 @pytest.mark.parametrize(

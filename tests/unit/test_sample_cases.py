@@ -16,6 +16,8 @@ import pyarrow as pa
 import pytest
 
 from cardwatch.sources.sample import SamplePortfolio
+from cardwatch.sources.sample_cases import STRENGTHS
+from cardwatch.sources.sample_lives import LIFE_KINDS
 from cardwatch.sources.sample_lookalikes import LOOKALIKE_KINDS
 from cardwatch.sources.sample_plan import CASE_KINDS, FIRST_CASE_WEEK, RAMP_KIND
 from cardwatch.week import ReportingWeek
@@ -23,14 +25,19 @@ from cardwatch.week import ReportingWeek
 LAST = ReportingWeek.parse("2025-46")
 CUSTOMERS = 3_000
 WEEKS = 17
+HARMLESS = (*LOOKALIKE_KINDS, *LIFE_KINDS)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One label with the rows around it; `rows` and `twin` are indexed by week and category."""
+    """One label with the rows around it; `rows` and `twin` are indexed by week and category.
+
+    `power` is how far the case is from an ordinary week: 1 for a medium one.
+    """
 
     customer: str
     week: int
+    power: float
     rows: pd.DataFrame
     twin: pd.DataFrame
 
@@ -112,7 +119,9 @@ def changed(rows: pd.DataFrame, twin_rows: pd.DataFrame) -> set[tuple[str, int]]
 
 def is_takeover(case: Case) -> bool:
     new = case.extra[~case.extra.index.isin(list(case.used_before()))]
-    return 2 <= len(new) <= 4 and len(new) == len(case.extra) and new["spend"].min() > 40
+    return (
+        2 <= len(new) <= 4 and len(new) == len(case.extra) and new["spend"].min() > 40 * case.power
+    )
 
 
 def is_bust_out(case: Case) -> bool:
@@ -120,27 +129,33 @@ def is_bust_out(case: Case) -> bool:
     before = usual[usual.index < case.week - 3].mean()
     ends = max(case.weeks_with_rows()) == case.week
     cash = {"6010", "6011", "6051", "4829"} & set(case.now.index)
-    return ends and bool(cash) and float(case.now["spend"].sum()) > 2 * float(before)
+    return ends and bool(cash) and float(case.now["spend"].sum()) > (1 + case.power) * float(before)
 
 
 def is_card_test(case: Case) -> bool:
     tiny = case.extra["spend"].sum() < 2.5 * case.extra["count"].sum()
-    return tiny and 10 <= case.extra["count"].sum() <= 35 and 1 <= len(case.extra) <= 3
+    within = 10 * case.power - 1 <= case.extra["count"].sum() <= 35 * case.power + 1
+    return tiny and within and 1 <= len(case.extra) <= 3
 
 
 def is_gambling(case: Case) -> bool:
     place = set(case.extra.index) <= {"7995", "6051"}
-    return place and 5 <= case.extra["count"].sum() <= 20 and case.extra["spend"].sum() > 50
+    return (
+        place
+        and 5 <= case.extra["count"].sum() <= 20
+        and case.extra["spend"].sum() > 50 * case.power
+    )
 
 
 def is_structured(case: Case) -> bool:
     each = case.extra["spend"].sum() / case.extra["count"].sum()
     place = set(case.extra.index) <= {"4829", "6012"}
-    return place and 3 <= case.extra["count"].sum() <= 9 and 900 <= each <= 990
+    within = max(2, 3 * case.power - 1) <= case.extra["count"].sum() <= 9 * case.power + 1
+    return place and within and 900 <= each <= 990
 
 
 def is_refund(case: Case) -> bool:
-    return case.extra["spend"].sum() < -50 and 2 <= case.extra["count"].sum() <= 7
+    return case.extra["spend"].sum() < -50 * case.power and 2 <= case.extra["count"].sum() <= 7
 
 
 def is_dormant(case: Case) -> bool:
@@ -151,7 +166,8 @@ def is_dormant(case: Case) -> bool:
 
 def is_drop(case: Case) -> bool:
     usual = case.rows.groupby("week")["count"].sum().median()
-    return len(case.now) == 1 and case.now["count"].sum() == 1 and usual >= 8
+    left = 2 if case.power < 1 else 1
+    return len(case.now) == 1 and case.now["count"].sum() == left and usual >= 8
 
 
 def is_growth(case: Case) -> bool:
@@ -159,19 +175,20 @@ def is_growth(case: Case) -> bool:
     count = case.now["count"].sum() / case.ordinary["count"].sum()
     usual = case.twin.groupby("week")["count"].sum().median()
     quiet = case.ordinary["count"].sum() < 0.6 * usual  # raised to a fuller week before growing
-    return spend > 2.4 and count > 1.2 and (quiet or (spend < 7.5 and spend / count > 1.1))
+    least, most = 1 + 1.4 * case.power, 1 + 6.5 * case.power
+    return spend > least and count > 1.1 and (quiet or (spend < most and spend / count > 1.1))
 
 
 def is_ticket(case: Case) -> bool:
     (code,) = case.extra.index
     before = case.twin[case.twin.index.get_level_values(1) == code]
     usual = (before["spend"] / before["count"]).median()
-    return case.extra["count"].sum() == 1 and case.extra["spend"].sum() > 7 * usual
+    return case.extra["count"].sum() == 1 and case.extra["spend"].sum() > 7 * case.power * usual
 
 
 def is_collusion(case: Case) -> bool:
     (code,) = case.extra.index
-    return code not in case.used_before() and case.extra["spend"].sum() > 20
+    return code not in case.used_before() and case.extra["spend"].sum() > 20 * case.power
 
 
 CHECKS: dict[str, Callable[[Case], bool]] = {
@@ -195,8 +212,10 @@ def test_what_is_labelled_was_planted(
 ) -> None:
     chosen = labels[labels["kind"] == kind]
     cases = [
-        Case(name, week, rows.loc[name], twin_rows.loc[name])
-        for name, week in zip(chosen["customer_id"], chosen["week"], strict=True)
+        Case(name, week, STRENGTHS[strength], rows.loc[name], twin_rows.loc[name])
+        for name, week, strength in zip(
+            chosen["customer_id"], chosen["week"], chosen["strength"], strict=True
+        )
     ]
     assert len(cases) >= WEEKS - FIRST_CASE_WEEK
     assert [case.customer for case in cases if not CHECKS[kind](case)] == []
@@ -212,7 +231,7 @@ def belongs_to(kind: str, weeks_later: int) -> bool:
 
 
 def test_what_was_planted_is_labelled(changed: set[tuple[str, int]], labels: pd.DataFrame) -> None:
-    kinds = labels[~labels["kind"].isin(LOOKALIKE_KINDS)]
+    kinds = labels[~labels["kind"].isin(HARMLESS)]
     labelled = set(zip(kinds["customer_id"], kinds["week"], strict=True))
     cases = {name: group for name, group in kinds.groupby("customer_id")}
     unexplained = [
@@ -285,13 +304,23 @@ def test_three_in_a_hundred_customers_have_a_harmless_unusual_week(
 
 
 def test_no_customer_is_both_a_case_and_a_look_alike(labels: pd.DataFrame) -> None:
-    extras = labels["kind"].isin(LOOKALIKE_KINDS)
+    extras = labels["kind"].isin(HARMLESS)
     assert not set(labels[extras]["customer_id"]) & set(labels[~extras]["customer_id"])
 
 
 def test_strength_0_plants_look_alikes_only(twin: SamplePortfolio, labels: pd.DataFrame) -> None:
-    extras = labels[labels["kind"].isin(LOOKALIKE_KINDS)]
+    extras = labels[labels["kind"].isin(HARMLESS)]
     assert label_frame(twin).equals(extras.reset_index(drop=True))
+
+
+def test_cases_are_weak_medium_and_strong_and_look_alikes_have_no_strength(
+    labels: pd.DataFrame,
+) -> None:
+    harmless = labels["kind"].isin(HARMLESS)
+    assert labels["strength"][harmless].isna().all()
+    shares = labels["strength"][~harmless].value_counts(normalize=True)
+    assert set(shares.index) == set(STRENGTHS)
+    assert shares.min() > 0.2
 
 
 def test_a_greater_strength_moves_cases_further() -> None:
