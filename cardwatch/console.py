@@ -137,9 +137,23 @@ def show_coverage(report: WeekReport) -> None:
     )
     for name, number in ranking.left_out_by_policy.items():
         policy = name.replace(SNOOZED, "a snooze of the ") if SNOOZED in name else f"ranking.{name}"
-        out.print(f"not listed by {policy}: {number:,} customers (scored all the same)")
+        who = counted(number, "customer")
+        out.print(f"not listed by {policy}: {who} (scored all the same)")
+    _show_peer_groups(report)
     show_findings(report.findings)
     show_notes([note for note in report.notes if note not in report.learning.notes])
+
+
+def _show_peer_groups(report: WeekReport) -> None:
+    """Print the peer groups that the list holds more or fewer of than a draw by lot would."""
+    listed = len(report.ranking.listed)
+    for each in report.peer_groups:
+        if each.stands_out:
+            share = each.customers / max(report.coverage.customers_scored, 1)
+            out.print(
+                f"peer group {each.group} (about {amount(each.spend)} a week): {each.listed:,} of "
+                f"{listed:,} on the list, {share:.1%} of the customers"
+            )
 
 
 def show_notes(notes: Sequence[str]) -> None:

@@ -223,4 +223,6 @@ def _policy_sentence(score: _Score, week: _LaterWeek) -> str:
     rank = f"Rank {score.rank:,} now, but left out by policy"
     if score.transaction_count < week.min_transactions:
         return f"{rank}: fewer than {week.min_transactions:,} transactions"
-    return f"{rank}: the smallest spend or count to be listed, or a snooze"
+    return (
+        f"{rank}: the smallest spend or count to be listed, the most of one peer group, or a snooze"
+    )

@@ -10,7 +10,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -27,6 +27,7 @@ from cardwatch.outputs import OutputFile, restore
 from cardwatch.review.ledger import read_reviews, standing
 from cardwatch.review.snooze import Snooze, read_snoozes, standing_snoozes
 from cardwatch.review.verdicts import Review
+from cardwatch.schema import Distributions
 from cardwatch.week import ReportingWeek
 
 WEEKS_BACK = 6
@@ -72,6 +73,8 @@ class EarlierWeek:
         Quantiles of that week's scores, by probability as text.
     listed : tuple of Listing, or None
         The list, in rank order; None when its files are gone (packed into the archive) or damaged.
+    distributions : Distributions
+        What drift is measured against.
     """
 
     week: ReportingWeek
@@ -80,11 +83,17 @@ class EarlierWeek:
     score_basis: str
     score_quantiles: dict[str, float]
     listed: tuple[Listing, ...] | None
+    distributions: Distributions = Distributions({}, 0, 0, {}, {})
 
     @property
     def fingerprint(self) -> str:
         """Digest of what thresholds rest on: the quantiles and what made them comparable."""
         return scores_fingerprint(self.week, self.score_basis, self.score_quantiles)
+
+    @property
+    def drift_fingerprint(self) -> str:
+        """Digest of everything that a later week is held against."""
+        return fingerprint([self.week.label, json.loads(json.dumps(asdict(self.distributions)))])
 
 
 @dataclass(frozen=True)
@@ -117,14 +126,19 @@ def record_of(
     weeks: Sequence[EarlierWeek],
     reviews: Sequence[Review] = (),
     snoozes: Sequence[Snooze] = (),
+    compared: Sequence[EarlierWeek] = (),
 ) -> HistoryRecord:
-    """Return the manifest's record of the earlier weeks, verdicts and snoozes that a run used."""
+    """Return the manifest's record of the earlier weeks, verdicts and snoozes that a run used.
+
+    `compared` are the weeks that drift was measured against.
+    """
     digests = {earlier.week.label: earlier.fingerprint for earlier in weeks}
     return HistoryRecord(
         weeks=digests,
         fingerprint=fingerprint(dict(digests)),
         reviews=_review_digests(reviews),
         snoozes=fingerprint([each.model_dump_json() for each in snoozes]) if snoozes else None,
+        drift={earlier.week.label: earlier.drift_fingerprint for earlier in compared},
     )
 
 
@@ -228,6 +242,7 @@ def _earlier_week(
         score_basis=manifest.score_basis,
         score_quantiles=manifest.score_quantiles,
         listed=listed,
+        distributions=manifest.distributions,
     )
 
 

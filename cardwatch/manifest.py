@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -26,15 +25,11 @@ from pydantic import (
     model_validator,
 )
 
-import cardwatch
 from cardwatch.errors import ConfigurationError
-from cardwatch.schema import Checked, Coverage, Scored, Thresholds, WeekReport
+from cardwatch.schema import Checked, Distributions, Drift, PeerGroup, Scored, WeekReport
 from cardwatch.week import ReportingWeek
 
 MANIFEST_VERSION: Final = 1
-
-VERSIONED = ("duckdb", "numpy", "pyarrow", "scikit-learn")
-"""Libraries whose version may change a figure in its last digit, or the bytes of a file."""
 
 _NO_SCORE_EFFECT = ("contamination", "random_state", "use_cache", "cache_dir")
 
@@ -85,12 +80,16 @@ class ThresholdsRecord(_Record):
 
 
 class HistoryRecord(_Record):
-    """What a run used of earlier weeks, as digests: scores, and all of them, verdicts, snoozes."""
+    """What a run used of earlier weeks, as digests: scores, and all of them, verdicts, snoozes.
+
+    `drift` are the weeks whose distributions it was only held against.
+    """
 
     weeks: dict[Label, Digest] = {}
     fingerprint: Digest = hashlib.sha256(b"{}").hexdigest()
     reviews: dict[Label, Digest] = {}
     snoozes: Digest | None = None
+    drift: dict[Label, Digest] = {}
 
 
 class RunManifest(_Record):
@@ -118,6 +117,12 @@ class RunManifest(_Record):
         Duration per step, in seconds.
     score_quantiles : dict
         Quantiles of the week's scores, by probability as text.
+    feature_histograms : dict
+        Per feature, how many of at most about 32,768 customers are in each bin of `histograms`.
+    category_counts : dict
+        Per merchant category, how many customers bought in it.
+    drift : Drift or None
+        None where an older Cardwatch measured none.
     """
 
     manifest_version: Literal[1] = MANIFEST_VERSION
@@ -146,6 +151,10 @@ class RunManifest(_Record):
     categories: dict[str, int]
     warnings: tuple[str, ...]
     files: dict[str, FileRecord] = {}
+    feature_histograms: dict[str, tuple[int, ...]] = {}
+    category_counts: dict[str, int] = {}
+    drift: Drift | None = None
+    peer_groups: tuple[PeerGroup, ...] = ()
 
     @model_validator(mode="after")
     def _label_fits_the_date(self) -> RunManifest:
@@ -172,6 +181,17 @@ class RunManifest(_Record):
         return scores_fingerprint(self.week, self.score_basis, self.score_quantiles)
 
     @property
+    def distributions(self) -> Distributions:
+        """What later weeks are held against."""
+        return Distributions(
+            score_quantiles=self.score_quantiles,
+            customers=self.counts.customers_scored,
+            weeks=len(self.input_weeks),
+            histograms=self.feature_histograms,
+            categories=self.category_counts,
+        )
+
+    @property
     def score_basis(self) -> str:
         """What must be the same for two weeks' scores to be comparable: see `score_basis`."""
         return score_basis(self.detector, self.score_version, self.configuration)
@@ -187,9 +207,9 @@ class RunManifest(_Record):
         return self.model_copy(update={"files": dict(sorted(files.items()))})
 
     def to_json(self) -> str:
-        """Return the manifest as text, keys as declared; the detector's long state on one line."""
+        """Return the manifest as text, keys as declared; what is long on one line."""
         content = self.model_dump(mode="json")
-        indents = {"detector_state": None}
+        indents = {"detector_state": None, "feature_histograms": None, "category_counts": None}
         lines = (
             f"  {json.dumps(key)}: {_indented(value, indents.get(key, 2))}"
             for key, value in content.items()
@@ -279,7 +299,7 @@ def record_run(
     `configuration` is public: without secrets; `configuration_hash` covers the settings in it that
     can change a result. Times carry their zone.
     """
-    weeks = dict(sorted(checked.input_weeks.items()))
+    weeks, now = dict(sorted(checked.input_weeks.items())), report.distributions
     return RunManifest(
         run_id=run_id,
         reporting_week=report.week.label,
@@ -299,15 +319,20 @@ def record_run(
         detector=scored.detector,
         score_version=score_version,
         detector_state=json.loads(json.dumps(scored.state, default=dict)),
-        counts=_counts(report, report.coverage),
-        thresholds=_thresholds(report.ranking.thresholds),
+        counts=_counts(report),
+        thresholds=ThresholdsRecord(**asdict(report.ranking.thresholds)),
         score_quantiles=dict(report.ranking.score_quantiles),
         categories=dict(report.ranking.categories),
         warnings=tuple(warnings),
+        feature_histograms=dict(now.histograms) if now else {},
+        category_counts=dict(now.categories) if now else {},
+        drift=report.drift,
+        peer_groups=report.peer_groups,
     )
 
 
-def _counts(report: WeekReport, coverage: Coverage) -> CountsRecord:
+def _counts(report: WeekReport) -> CountsRecord:
+    coverage = report.coverage
     return CountsRecord(
         rows_in=coverage.rows_in,
         rows_accepted=coverage.rows_accepted,
@@ -323,27 +348,6 @@ def _counts(report: WeekReport, coverage: Coverage) -> CountsRecord:
         flagged=report.ranking.flagged,
         left_out_by_policy=dict(report.ranking.left_out_by_policy),
     )
-
-
-def _thresholds(thresholds: Thresholds) -> ThresholdsRecord:
-    return ThresholdsRecord(
-        critical=thresholds.critical,
-        high=thresholds.high,
-        medium=thresholds.medium,
-        source=thresholds.source,
-        weeks=thresholds.weeks,
-    )
-
-
-def installed_versions() -> dict[str, str]:
-    """Return the versions that can change a result: Cardwatch, Python and `VERSIONED`."""
-    found = {"cardwatch": cardwatch.__version__, "python": platform.python_version()}
-    for name in VERSIONED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def fingerprint(content: JsonValue) -> str:

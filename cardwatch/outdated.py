@@ -118,12 +118,16 @@ def outdated_lists(
 
 
 def _rests_on_other_scores(run: RunManifest, scores: Mapping[ReportingWeek, ScoreRecord]) -> bool:
-    """Compare what a run used with what it would use now; a record that is gone is no change."""
+    """Compare what a run used with what it would use now; a record that is gone is no change.
+
+    What it used of verdicts and snoozes is not looked at: later ones outdate no published list.
+    """
     used = {
         ReportingWeek.parse(label): ScoreRecord(run.score_basis, digest)
         for label, digest in run.history.weeks.items()
     }
-    return expected_history(run.week, run.score_basis, {**used, **scores}) != run.history
+    expected = expected_history(run.week, run.score_basis, {**used, **scores})
+    return expected.weeks != run.history.weeks
 
 
 def expected_history(

@@ -9,7 +9,7 @@ from pathlib import Path
 from cardwatch.comparison import Comparison, OnTheList, compare_listed
 from cardwatch.config import Config
 from cardwatch.departures import Gone
-from cardwatch.drift import comparable_runs, score_drift
+from cardwatch.drift import comparable_runs, drift_of
 from cardwatch.errors import ConfigurationError
 from cardwatch.history import Listing, read_manifests
 from cardwatch.manifest import RunManifest, load_manifest
@@ -103,7 +103,7 @@ def _surroundings(
     return Surroundings(
         runs=runs,
         comparable=comparable_runs(manifest, earlier),
-        drift_psi=score_drift(manifest, earlier),
+        drift=drift_of(manifest, earlier),
         changes=_changes(comparison, manifest.week, manner) if comparison else None,
         no_changes="There is no earlier list to compare this one with.",
         since=dict(_since(comparison)) if comparison else {},

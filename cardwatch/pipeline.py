@@ -11,12 +11,14 @@ from cardwatch.cache import RollupCache
 from cardwatch.config import Config, public_dict
 from cardwatch.contract import check_contract
 from cardwatch.detection.base import Detector
+from cardwatch.drift import measure_drift
 from cardwatch.engine import Engine
 from cardwatch.explanation import reasons_for
 from cardwatch.features.build import build_features
-from cardwatch.features.catalog import CATALOG
+from cardwatch.features.catalog import ABSENCE, CATALOG
 from cardwatch.features.facts import customer_facts
 from cardwatch.features.portfolio import Portfolio
+from cardwatch.histograms import category_counts, feature_histograms
 from cardwatch.history import History, record_of
 from cardwatch.manifest import HistoryRecord, RunManifest, score_basis, scores_fingerprint
 from cardwatch.notify.message import Notice
@@ -31,7 +33,13 @@ from cardwatch.outdated import (
 )
 from cardwatch.publish.base import Sink
 from cardwatch.ranking import Order, rank, risk_category, signal_of
-from cardwatch.report.build import build_report, listed_customer, portfolio_weeks, standings
+from cardwatch.report.build import (
+    build_report,
+    listed_customer,
+    peer_groups,
+    portfolio_weeks,
+    standings,
+)
 from cardwatch.review.verdicts import telling
 from cardwatch.review.weights import learned_weights
 from cardwatch.schema import (
@@ -39,6 +47,7 @@ from cardwatch.schema import (
     Checked,
     CustomerFacts,
     Delivery,
+    Distributions,
     FeatureTable,
     Learning,
     Ranking,
@@ -169,16 +178,26 @@ def score_week(
         attributions = parts.detector.attribute(engine, scored, order.listed)
         ranking = list_customers(week, order, facts, attributions, stability, config, engine)
     with step("report"):
-        notes = (*remarks, *sleepers.notes(order.listed))
+        now = distributions(engine, table, order, checked)
+        before = {each.week.label: each.distributions for each in comparable}
+        drift = measure_drift(now, before, {name: FEATURES[name].words for name in table.columns})
+        told = drift.notes(config.drift.moved_psi, config.drift.shifted_psi)
+        notes = (*remarks, *sleepers.notes(order.listed), *told)
         numbering = config.reporting_week.numbering
         totals = portfolio_weeks(engine, checked)
         learning = replace(learning, moved_off=order.moved_off, guards=len(order.guards))
-        report = build_report(ranking, checked, table, scored, notes, numbering, totals, learning)
+        report = replace(
+            build_report(ranking, checked, table, scored, notes, numbering, totals, learning),
+            drift=drift,
+            distributions=now,
+            peer_groups=peer_groups(engine, order.listed, portfolio.peers.usual_weeks),
+        )
         outdated = outdated_since(parts.published(week), checked, config, ranking, basis)
     used = record_of(
         comparable if ranking.thresholds.weeks else (),
         telling(previous.reviews) if weights else (),
         previous.snoozes,
+        comparable,
     )
     return RunResult(
         week=week,
@@ -192,6 +211,19 @@ def score_week(
         facts=facts,
         report=report,
         outdated=outdated,
+    )
+
+
+def distributions(
+    engine: Engine, table: FeatureTable, order: Order, checked: Checked
+) -> Distributions:
+    """Return how the week is distributed: what later weeks are held against."""
+    return Distributions(
+        score_quantiles=order.score_quantiles,
+        customers=table.rows_with_spend + table.rows_absent,
+        weeks=len(checked.input_weeks),
+        histograms=feature_histograms(engine, table.columns, of_everybody=(ABSENCE,)),
+        categories=category_counts(engine),
     )
 
 

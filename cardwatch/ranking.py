@@ -8,12 +8,14 @@ recorded they are this week's own.
 
 Where verdicts weigh the scores, the last places of the list are guards: the best by the score
 without them, so that what was once called uninteresting is still seen. Whom a policy keeps off the
-list is scored, ranked and counted all the same.
+list is scored, ranked and counted all the same. One of them caps what a peer group may take of the
+list; it counts those who would be on it otherwise.
 """
 
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +31,8 @@ from cardwatch.schema import (
     Thresholds,
 )
 
+_TINY = 1e-9
+"""So that a share of the list which is a whole number of places is not rounded to one fewer."""
 WEEKS_NEEDED = 6
 NOBODY = 1.0
 """A threshold that no score reaches."""
@@ -94,7 +98,13 @@ def rank(
     quantiles = _quantiles(engine)
     thresholds = _thresholds(quantiles, contamination, earlier)
     left_out = _leave_out(engine, config, asleep(thresholds))
+    cap = config.peer_group_cap
     listed, guarding, moved_off = _choose(engine, config.top_n, guards)
+    if cap is not None:
+        uncapped, places = set(listed), max(int(cap * config.top_n + _TINY), 1)
+        listed, guarding, moved_off = _choose(engine, config.top_n, guards, places)
+        _leave_out_beyond(engine, listed, places)
+        left_out["peer_group_cap"] = len(uncapped - set(listed))
     categories = _count_categories(engine, thresholds)
     return Order(
         listed=listed,
@@ -205,28 +215,55 @@ def _leave_out(engine: Engine, config: RankingConfig, asleep: Mapping[int, str])
 
 
 def _choose(
-    engine: Engine, top_n: int, guards: int
+    engine: Engine, top_n: int, guards: int, places: int | None = None
 ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """Return who is listed, who of them as a guard, and how many the weights moved off."""
-    first = _first(engine, "anomaly_rank", top_n)
+    """Return who is listed, who of them as a guard, and how many the weights moved off.
+
+    No peer group gets more than `places`, guards included.
+    """
+    first = _first(engine, "r.anomaly_rank", top_n, places)
     if not guards:
-        return first, (), 0
-    alone = _first(engine, "round(r.unweighted_total, 9) DESC, c.customer_id", top_n)
-    kept = first[: max(len(first) - guards, 1)]
-    guarding = tuple(key for key in alone if key not in kept)[: len(first) - len(kept)]
+        return tuple(first), (), 0
+    alone = _first(engine, "round(r.unweighted_total, 9) DESC, c.customer_id", top_n, places)
+    kept = dict(list(first.items())[: max(len(first) - guards, 1)])
+    guarding: dict[int, int] = {}
+    taken = Counter(kept.values())
+    for key, group in alone.items():
+        is_full = places is not None and taken[group] >= places
+        if key not in kept and not is_full and len(kept) + len(guarding) < len(first):
+            guarding[key] = group
+            taken[group] += 1
     listed = (*kept, *guarding)
-    return listed, guarding, len(set(alone) - set(listed))
+    return listed, tuple(guarding), len(alone.keys() - set(listed))
 
 
-def _first(engine: Engine, order: str, customers: int) -> tuple[int, ...]:
-    rows = engine.execute(
-        "SELECT r.customer_key FROM ranked AS r "
-        "INNER JOIN customer AS c ON c.customer_key = r.customer_key "
+def _first(engine: Engine, order: str, customers: int, places: int | None) -> dict[int, int]:
+    """Return the first customers whom no policy leaves out, with their peer group."""
+    rows = "ranked AS r INNER JOIN customer AS c ON c.customer_key = r.customer_key "
+    group, few = "0", ""
+    if places is not None:
+        rows += "INNER JOIN feature AS f ON f.customer_key = r.customer_key "
+        group = "f.peer_group"
+        few = f"QUALIFY row_number() OVER (PARTITION BY {group} ORDER BY {order}) <= {places} "
+    found = engine.execute(
+        f"SELECT r.customer_key, {group} FROM {rows}"
         "WHERE r.customer_key NOT IN (SELECT customer_key FROM left_out) "
-        f"ORDER BY {order} LIMIT $customers",
+        f"{few}ORDER BY {order} LIMIT $customers",
         customers=customers,
     ).fetchall()
-    return tuple(row[0] for row in rows)
+    return dict(found)
+
+
+def _leave_out_beyond(engine: Engine, listed: Sequence[int], places: int) -> None:
+    """Add to ``left_out`` whoever is not listed of peer groups that have no place left."""
+    engine.execute(
+        "INSERT INTO left_out SELECT customer_key FROM feature WHERE peer_group IN ("
+        "SELECT peer_group FROM feature WHERE customer_key IN (SELECT unnest($listed)) "
+        "GROUP BY peer_group HAVING count(*) >= $places) "
+        "AND customer_key NOT IN (SELECT unnest($listed))",
+        listed=list(listed),
+        places=places,
+    )
 
 
 def _count_categories(engine: Engine, thresholds: Thresholds) -> dict[str, int]:

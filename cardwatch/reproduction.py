@@ -133,6 +133,10 @@ def _history(recorded: RunManifest, fresh: RunManifest) -> list[str]:
             sentences.append(f"Verdicts on the list of week {label} are used now; there were none")
         else:
             sentences.append(f"The verdicts on the list of week {label} are others now")
+    sentences += [
+        f"What drift is measured against, of week {label}, is other now"
+        for label in _changed(recorded.history.drift, fresh.history.drift)
+    ]
     if recorded.history.snoozes != fresh.history.snoozes:
         sentences.append("The snoozes that concern the week are others now")
     if recorded.seed != fresh.seed:

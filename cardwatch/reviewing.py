@@ -107,12 +107,12 @@ def record_sheet(
     ConfigurationError
         If a line is bad, or about a customer who is not on the list; each one is named.
     """
-    lines = read_sheet(content, where, reviewer=reviewer, now=now)
-    folder = config.output.directory
+    sheet = read_sheet(content, where, reviewer=reviewer, now=now)
+    lines, folder = sheet.lines, config.output.directory
     with holding_ledgers(folder, config.output.lock_timeout_seconds, on_wait=on_wait) as held:
         lists = _lists(folder, [each.review for each in lines])
         strangers = [each.line for each in lines if not _is_listed(each.review, lists)]
-        refuse(dict.fromkeys(strangers, NOT_LISTED), where)
+        refuse({**dict.fromkeys(strangers, NOT_LISTED), **sheet.problems}, where)
         fresh = _not_said_before(lines, read_reviews(folder))
         recorded, content = _add(folder, fresh, lists)
         if recorded.new:
@@ -180,7 +180,7 @@ def fetch_stored(config: Config, *, dry_run: bool) -> tuple[str, ...]:
 
     A database that does not answer is tried once: the run will meet it again when it publishes.
     """
-    if not config.output.database.enabled or not config.review.learn or dry_run:
+    if not config.output.database.enabled or dry_run:
         return ()
     try:
         return record_stored(config, attempts=1).remarks

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import logging
+import platform
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import TextIO
 from zoneinfo import ZoneInfo
 
+import cardwatch
 from cardwatch.config import Config, config_hash, public_dict, secret_values
 from cardwatch.engine import Engine
 from cardwatch.errors import CardwatchError, WeekNotAvailableError
 from cardwatch.logs import FILE_ONLY, LOGGER, setup_logging
-from cardwatch.manifest import RunManifest, installed_versions, record_run
+from cardwatch.manifest import RunManifest, record_run
 from cardwatch.pipeline import SCORE_VERSION, Parts, RunResult
 from cardwatch.sources.base import Source
 from cardwatch.week import ReportingWeek
 from cardwatch.wiring import open_engine, open_parts, open_source
+
+VERSIONED = ("duckdb", "numpy", "pyarrow", "scikit-learn")
+"""Libraries whose version may change a figure in its last digit, or the bytes of a file."""
 
 Observer = Callable[[str, float | None], None]
 """Told a step's name when it begins (None), and again with its seconds when it ends."""
@@ -128,6 +134,17 @@ def open_session(
             week = choose(source, today) if choose else None
         with command_log(config, run_id, week.label if week else "-", stream):
             yield Session(config, run_id, started_at, today, engine, source, timer, week)
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions that can change a result: Cardwatch, Python and `VERSIONED`."""
+    found = {"cardwatch": cardwatch.__version__, "python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
 
 
 def new_run_id() -> str:

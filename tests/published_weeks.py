@@ -21,15 +21,19 @@ from cardwatch.schema import (
     CategoryFacts,
     Checked,
     Coverage,
+    Distributions,
+    Drift,
     FeatureWeight,
     Learning,
     ListedCustomer,
+    PeerGroup,
     PortfolioWeek,
     QuarantineCount,
     Ranking,
     Reason,
     Receipt,
     Scored,
+    Shift,
     Thresholds,
     WeekReport,
 )
@@ -135,6 +139,18 @@ def week_report(
             PortfolioWeek(week, Decimal("1200.50"), 44, 10),
         ),
         learning=Learning(40, (FeatureWeight("refunds", "REFUNDS", 14, 2, 0.4),), 3, 2),
+        drift=Drift(
+            ((week - 1).label,),
+            Shift("", "scores", 0.02, 0.01),
+            (Shift("own_spend", "own spend", 0.3, 0.04), Shift("refunds", "refunds", 0.0, 0.04)),
+        ),
+        distributions=Distributions(
+            ranking.score_quantiles, 6, 3, {"own_spend": (0, 5, 1)}, {"5411": 5, "other": 4}
+        ),
+        peer_groups=(
+            PeerGroup(0, 120.5, 4.0, 5, len(listed), (0, len(listed))),
+            PeerGroup(1, 900.0, 12.5, 1, 0, (0, 1)),
+        ),
     )
 
 

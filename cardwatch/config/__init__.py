@@ -9,6 +9,7 @@ from cardwatch.config.data_sections import (
 )
 from cardwatch.config.loading import LoadedConfig, load_config, read_config, restore_config
 from cardwatch.config.method_sections import (
+    DriftConfig,
     FeatureConfig,
     ModelConfig,
     RankingConfig,
@@ -49,6 +50,7 @@ __all__ = [
     "Config",
     "ContractConfig",
     "DataSourceConfig",
+    "DriftConfig",
     "EmailConfig",
     "EngineConfig",
     "FeatureConfig",

@@ -153,6 +153,14 @@ class RankingConfig(Section):
         unit="transactions",
         ge=0,
     )
+    peer_group_cap: float | None = setting(
+        None,
+        "The most of the list that may be customers of one peer group, by score; those beyond it"
+        " are scored and counted, but not listed. null sets no limit.",
+        unit="share of top_n",
+        gt=0,
+        le=1,
+    )
     signals: tuple[SignalRule, ...] = setting(
         DEFAULT_SIGNALS,
         "Rules that read a customer's reasons, by family or code, as an opportunity or a concern."
@@ -161,6 +169,21 @@ class RankingConfig(Section):
     )
     default_signal: Literal["opportunity", "concern"] = setting(
         "concern", "The signal where no rule matches."
+    )
+
+
+class DriftConfig(Section):
+    """From where on it is told that a week is distributed otherwise than the weeks before."""
+
+    moved_psi: float = setting(
+        0.1,
+        "Population stability index of the scores or of a feature above which a sentence says so,"
+        " unless chance alone explains it.",
+        unit="PSI",
+        gt=0,
+    )
+    shifted_psi: float = setting(
+        0.25, "Index of the scores above which the list is not to be relied on.", unit="PSI", gt=0
     )
 
 

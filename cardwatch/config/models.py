@@ -18,6 +18,7 @@ from cardwatch.config.data_sections import (
     SslMode,
 )
 from cardwatch.config.method_sections import (
+    DriftConfig,
     FeatureConfig,
     ModelConfig,
     RankingConfig,
@@ -55,6 +56,7 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     ranking: RankingConfig = RankingConfig()
     review: ReviewConfig = ReviewConfig()
+    drift: DriftConfig = DriftConfig()
     output: OutputConfig = OutputConfig()
     report: ReportConfig = ReportConfig()
     logging: LoggingConfig = LoggingConfig()

@@ -202,7 +202,8 @@ def _columns(window: Window) -> tuple[str, ...]:
 
 
 def _write(engine: Engine, portfolio: Portfolio, columns: tuple[str, ...], block_rows: int) -> None:
-    kinds = {"customer_key": "INTEGER", "has_rows": "BOOLEAN", "history_weeks": "TINYINT"}
+    kinds = {"customer_key": "INTEGER", "has_rows": "BOOLEAN"}
+    kinds |= dict.fromkeys(("history_weeks", "peer_group"), "TINYINT")
     engine.create("feature", kinds | dict.fromkeys(columns, "DOUBLE"))
     blocks = _blocks(engine, portfolio.window.scored + 1, block_rows)
     for rows in mapped(lambda block: _as_arrow(block, portfolio, columns), blocks, engine.threads):
@@ -224,11 +225,12 @@ def _blocks(engine: Engine, weeks: int, block_rows: int) -> Iterator[Block]:
 
 
 def _as_arrow(block: Block, portfolio: Portfolio, columns: tuple[str, ...]) -> pa.Table:
-    features, _, _ = block_features(block, portfolio)
+    features, _, group = block_features(block, portfolio)
     arrays: dict[str, pa.Array] = {
         "customer_key": pa.array(block.keys, pa.int32()),
         "has_rows": pa.array(block.has_rows),
         "history_weeks": pa.array(block.scored - block.first_week, pa.int8()),
+        "peer_group": pa.array(group, pa.int8()),
     }
     for name in columns:
         arrays[name] = pa.array(features[name], pa.float64(), from_pandas=True)

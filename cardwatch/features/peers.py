@@ -42,6 +42,11 @@ class PeerModel:
     centre: Floats
     spread: Floats
 
+    @property
+    def usual_weeks(self) -> tuple[tuple[float, float], ...]:
+        """Per group, the medians of spend (currency units) and count of this week."""
+        return tuple((float(spend), float(count)) for spend, count in np.expm1(self.centre[:, :2]))
+
     def assign(self, block: Block) -> Ints:
         """Return the group of each customer of a block, shape (n,)."""
         row, column, root = _shares(block, self.mccs)

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, writ
 
 import cardwatch
 from cardwatch.contract.rules import RULES, Action
-from cardwatch.drift import score_drift
+from cardwatch.drift import drift_of
 from cardwatch.errors import CardwatchError, PublishError
 from cardwatch.manifest import RunManifest
 from cardwatch.monitoring.findings import HealthReport
@@ -22,6 +22,7 @@ from cardwatch.monitoring.last_run import LastRun
 from cardwatch.monitoring.run_checks import rows_ratio
 from cardwatch.monitoring.settings import MetricsSettings
 from cardwatch.pipeline import SCORE_VERSION
+from cardwatch.schema import Drift
 
 RUN_FILE = "cardwatch.prom"
 HEALTH_FILE = "cardwatch_health.prom"
@@ -63,6 +64,11 @@ CATALOG = (
     Metric("customers", "customers of the newest week: `scored`, `unscored`", ("state",)),
     Metric("anomalies", "customers of the newest week by risk category", ("risk_category",)),
     Metric("score_drift_psi", "drift of the newest week's scores, population stability index"),
+    Metric(
+        "feature_drift_psi",
+        "drift of each feature of the newest week, population stability index",
+        ("feature",),
+    ),
     Metric("rows_ratio", "rows of the newest week over the median of up to six before"),
     Metric("health_status", "0 ok, 1 warn, 2 fail, 3 unknown", ("check",)),
     Metric("health_timestamp_seconds", "when the health was checked"),
@@ -90,9 +96,15 @@ def run_metrics(last: LastRun, records: Sequence[RunManifest]) -> CollectorRegis
         finished = max(run.finished_at for run in records)
         made.set("last_success_timestamp_seconds", finished.timestamp())
         _set_newest(made, records[-1])
-        made.set("score_drift_psi", score_drift(records[-1], records))
+        _set_drift(made, drift_of(records[-1], records))
         made.set("rows_ratio", rows_ratio(records))
     return made.registry
+
+
+def _set_drift(made: _Metrics, drift: Drift) -> None:
+    made.set("score_drift_psi", drift.scores.psi if drift.scores else None)
+    for shift in drift.features:
+        made.set("feature_drift_psi", shift.psi, shift.feature)
 
 
 def _set_newest(made: _Metrics, run: RunManifest) -> None:

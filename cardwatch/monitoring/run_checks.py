@@ -10,11 +10,12 @@ from pathlib import Path
 from statistics import median
 
 from cardwatch.checkup.files import check_files, published_weeks, read_records
-from cardwatch.drift import score_drift
+from cardwatch.drift import drift_of
 from cardwatch.manifest import RunManifest
 from cardwatch.monitoring.findings import Finding, Status
 from cardwatch.monitoring.last_run import read_last_run
 from cardwatch.monitoring.surroundings import Surroundings, last_due
+from cardwatch.schema import Drift
 from cardwatch.wiring import open_engine, open_inquiry
 
 _LEVEL = re.compile(r"^(\S+) (ERROR|CRITICAL) ")
@@ -92,17 +93,22 @@ def check_outputs(around: Surroundings) -> Finding:
 
 
 def check_drift(around: Surroundings) -> Finding:
-    """Whether the newest scores are spread like those of up to six weeks before (PSI)."""
-    name, limits = "drift", around.settings.health
-    expected = f"PSI up to {limits.drift_warn_psi:g}"
+    """Whether the newest scores and features are spread like those of six weeks before (PSI)."""
+    name, limits, usual = "drift", around.settings.health, around.config.drift
+    warn = limits.drift_warn_psi or usual.moved_psi
+    fail = limits.drift_fail_psi or usual.shifted_psi
+    expected = f"PSI up to {warn:g}, or what chance alone explains"
     newest = around.newest
-    found = score_drift(newest, around.records) if newest else None
-    if newest is None or found is None:
+    drift = drift_of(newest, around.records) if newest else Drift()
+    if newest is None or drift.scores is None:
         return Finding(name, "unknown", "no earlier week to compare scores with", expected)
-    measured = f"PSI {found:.3f} of the scores of {newest.reporting_week}"
-    if found <= limits.drift_warn_psi:
+    measured = f"PSI {drift.scores.psi:.3f} of the scores of {newest.reporting_week}"
+    if drift.features:
+        farthest = drift.features[0]
+        measured += f", {farthest.psi:.3f} of the farthest feature ({farthest.words})"
+    if not drift.scores.is_over(warn) and not any(each.is_over(warn) for each in drift.features):
         return Finding(name, "ok", measured, expected)
-    status: Status = "fail" if found > limits.drift_fail_psi else "warn"
+    status: Status = "fail" if drift.scores.is_over(fail) else "warn"
     step = "Compare the week with the one before: cardwatch compare, and look at the data"
     return Finding(name, status, measured, expected, step)
 

@@ -76,11 +76,17 @@ class HealthSettings(Section):
     coverage_warn_share: float = setting(
         0.95, "Customers scored below which to warn.", unit="share of customers", ge=0, le=1
     )
-    drift_warn_psi: float = setting(
-        0.1, "Drift of the scores above which to warn.", unit="PSI", gt=0
+    drift_warn_psi: float | None = setting(
+        None,
+        "Drift of the scores, or of a feature, above which to warn; null is drift.moved_psi.",
+        unit="PSI",
+        gt=0,
     )
-    drift_fail_psi: float = setting(
-        0.25, "Drift of the scores above which to fail.", unit="PSI", gt=0
+    drift_fail_psi: float | None = setting(
+        None,
+        "Drift of the scores above which to fail; null is drift.shifted_psi.",
+        unit="PSI",
+        gt=0,
     )
     clock_warn_seconds: float = setting(
         60.0, "Difference to the database's clock above which to warn.", unit="seconds", gt=0

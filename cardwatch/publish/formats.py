@@ -26,8 +26,10 @@ from cardwatch.publish.operations import NewFile
 from cardwatch.schema import (
     CategoryFacts,
     CustomerFacts,
+    Drift,
     Learning,
     ListedCustomer,
+    PeerGroup,
     PortfolioWeek,
     Reason,
     WeekReport,
@@ -133,6 +135,8 @@ def _document(report: WeekReport) -> dict[str, Any]:
         "notes": list(report.notes),
         "portfolio": [_portfolio_week(week) for week in report.portfolio],
         "learning": _learning(report.learning),
+        "drift": _drift(report.drift),
+        "peer_groups": [_peer_group(group, report) for group in report.peer_groups],
     }
 
 
@@ -263,6 +267,30 @@ def _learning(learning: Learning) -> dict[str, Any]:
         "weights": [{**asdict(each), "sentence": each.sentence} for each in learning.weights],
         "moved_off": learning.moved_off,
         "guards": learning.guards,
+    }
+
+
+def _drift(drift: Drift) -> dict[str, Any]:
+    return {
+        "weeks": list(drift.weeks),
+        "scores": asdict(drift.scores) if drift.scores else None,
+        "features": [asdict(each) for each in drift.features],
+    }
+
+
+def _peer_group(group: PeerGroup, report: WeekReport) -> dict[str, Any]:
+    customers = max(report.coverage.customers_scored, 1)
+    listed = max(len(report.ranking.listed), 1)
+    return {
+        "group": group.group,
+        "spend": group.spend,
+        "transaction_count": group.transaction_count,
+        "customers": group.customers,
+        "customers_share": _rounded(group.customers / customers, _SHARE),
+        "listed": group.listed,
+        "listed_share": _rounded(group.listed / listed, _SHARE),
+        "by_lot": list(group.by_lot),
+        "stands_out": group.stands_out,
     }
 
 

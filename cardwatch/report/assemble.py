@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from cardwatch.manifest import RunManifest
 from cardwatch.report.cards import Manner, cards
 from cardwatch.report.document import Document
+from cardwatch.report.groups import peer_groups
 from cardwatch.report.page import Changes, Page
 from cardwatch.report.sections import (
     LIMITS,
-    drift_sentence,
+    drift_sentences,
     drift_tables,
     headline,
     how_it_was_made,
@@ -19,9 +20,11 @@ from cardwatch.report.sections import (
     trends,
 )
 from cardwatch.report.wording import shown
+from cardwatch.schema import Drift
 from cardwatch.week import ReportingWeek
 
 _LONGEST_REMARK = 600
+NO_DRIFT = Drift()
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,9 @@ class Surroundings:
     runs : mapping
         The records of earlier weeks, by week.
     comparable : sequence of RunManifest
-        Those of them whose scores compare with this week's, as the drift is measured against.
-    drift_psi : float or None
-        How far this week's scores are from theirs; None without any.
+        Those of them that this week is held against.
+    drift : Drift
+        How far this week is from them.
     changes : Changes or None
         Against the newest earlier list; None without one, and `no_changes` says why.
     since : mapping
@@ -44,7 +47,7 @@ class Surroundings:
 
     runs: Mapping[ReportingWeek, RunManifest] = field(default_factory=dict)
     comparable: Sequence[RunManifest] = ()
-    drift_psi: float | None = None
+    drift: Drift = NO_DRIFT
     changes: Changes | None = None
     no_changes: str = ""
     since: Mapping[str, str] = field(default_factory=dict)
@@ -71,8 +74,9 @@ def assemble(
         trends=trends(document, manifest, around.runs, currency),
         quality=quality(document),
         has_findings=bool(document.quarantine),
-        drift=drift_sentence(around.drift_psi),
-        drift_tables=drift_tables(manifest, around.comparable),
+        groups=peer_groups(manifest, document),
+        drift=drift_sentences(around.drift, manifest),
+        drift_tables=drift_tables(manifest, around.comparable, around.drift),
         made=how_it_was_made(manifest),
         limits=LIMITS,
     )

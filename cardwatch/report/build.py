@@ -7,6 +7,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal
 
+import numpy as np
+from scipy.special import bdtr
+
 from cardwatch.engine import Engine
 from cardwatch.errors import CardwatchError
 from cardwatch.schema import (
@@ -17,6 +20,7 @@ from cardwatch.schema import (
     FeatureTable,
     Learning,
     ListedCustomer,
+    PeerGroup,
     PortfolioWeek,
     Ranking,
     Reason,
@@ -95,6 +99,48 @@ def portfolio_weeks(engine: Engine, checked: Checked) -> tuple[PortfolioWeek, ..
         )
         for week, row in ((week, found.get(i, nothing)) for i, week in enumerate(weeks))
     )
+
+
+def peer_groups(
+    engine: Engine, listed: Sequence[int], norms: Sequence[tuple[float, float]]
+) -> tuple[PeerGroup, ...]:
+    """Return each peer group's part of the scored customers and of the list, by number.
+
+    Parameters
+    ----------
+    norms : sequence of tuple of float
+        Per group, the medians of its customers' spend and count this week.
+    """
+    rows = engine.execute(
+        "SELECT peer_group, count(*), count(*) FILTER (WHERE customer_key IN "
+        "(SELECT unnest($listed))) FROM feature GROUP BY peer_group ORDER BY peer_group",
+        listed=list(listed),
+    ).fetchall()
+    everybody = sum(customers for _, customers, _ in rows)
+    return tuple(
+        PeerGroup(
+            group,
+            round(norms[group][0], 2),
+            round(norms[group][1], 6),
+            customers,
+            on_list,
+            drawn_by_lot(len(listed), customers / everybody),
+        )
+        for group, customers, on_list in rows
+    )
+
+
+def drawn_by_lot(places: int, share: float, confidence: float = 0.99) -> tuple[int, int]:
+    """Return how many of so many places a share of everybody gets by lot, nearly always.
+
+    Examples
+    --------
+    >>> drawn_by_lot(20, 0.1), drawn_by_lot(20, 0.02), drawn_by_lot(20, 1.0)
+    ((0, 6), (0, 3), (20, 20))
+    """
+    below = bdtr(np.arange(places + 1), places, share)
+    low, high = np.searchsorted(below, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return int(low), int(high)
 
 
 def build_report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Final
@@ -102,7 +102,15 @@ def _card(
         comparisons=_comparisons(customer),
         peer_group=customer.peers.group,
         history=_history(customer.history_weeks),
+        remarks=tuple(_remarks(customer)),
     )
+
+
+def _remarks(customer: CustomerPart) -> Iterator[str]:
+    if customer.guard:
+        yield "Listed by its score without verdicts"
+    if customer.rank_stability == 1:
+        yield "Stands without its strongest reason"
 
 
 def _reasons(customer: CustomerPart) -> tuple[Reason, ...]:

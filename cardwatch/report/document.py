@@ -61,7 +61,7 @@ class PeersPart(_Part):
 
 
 class CustomerPart(_Part):
-    """One listed customer."""
+    """One listed customer; the last two are what they are where an older version wrote it."""
 
     customer_id: str
     anomaly_score: float
@@ -79,6 +79,8 @@ class CustomerPart(_Part):
     weeks: tuple[WeekPart, ...]
     usual: UsualPart
     peers: PeersPart
+    rank_stability: float = 0.0
+    guard: bool = False
 
 
 class CoveragePart(_Part):

@@ -83,7 +83,8 @@ class Comparison:
 class Card:
     """One listed customer; the charts are None where they are left away or there is nothing.
 
-    `category_words` stand above the bars of the second chart: name and figures.
+    `category_words` stand above the bars of the second chart: name and figures. `remarks` say how
+    the customer came to be on the list, and how firmly.
     """
 
     rank: int
@@ -103,6 +104,7 @@ class Card:
     comparisons: tuple[Comparison, ...]
     peer_group: int
     history: str
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,14 @@ class Table:
 
 
 @dataclass(frozen=True)
+class PeerGroups:
+    """The list by peer group beside the portfolio: what to know of it, and the figures."""
+
+    sentences: tuple[str, ...]
+    table: Table
+
+
+@dataclass(frozen=True)
 class Page:
     """Everything on the page of one week."""
 
@@ -142,7 +152,8 @@ class Page:
     trends: tuple[Chart, ...]
     quality: tuple[Table, ...]
     has_findings: bool
-    drift: str
+    groups: PeerGroups | None
+    drift: tuple[str, ...]
     drift_tables: tuple[Table, ...]
     made: tuple[tuple[str, str], ...]
     limits: tuple[str, ...]

@@ -12,9 +12,11 @@ from cardwatch.report.charts import CategoryCounts, Point, anomalies_chart, tren
 from cardwatch.report.document import Document
 from cardwatch.report.page import Chart, Figure, Row, Table
 from cardwatch.report.wording import amount, number, percent
+from cardwatch.schema import Drift
 from cardwatch.week import ReportingWeek
 
-STABLE_PSI, SHIFTED_PSI = 0.1, 0.25
+MOVED_PSI, SHIFTED_PSI = 0.1, 0.25
+"""Limits of runs that recorded none."""
 
 LIMITS: Final = (
     "The list says what is unusual, not what is wrong. A person looks at each customer before "
@@ -32,6 +34,7 @@ LIMITS: Final = (
 """What the list must not be used for, and what it cannot see."""
 
 _WEEKS = 13
+_FEATURES = 8
 _QUANTILES = (("0.5", "Half"), ("0.9", "90%"), ("0.99", "99%"), ("1", "All"))
 
 
@@ -175,27 +178,50 @@ def _findings(document: Document) -> tuple[Table, ...]:
     return (Table("What the data contract found", ("What was done", "Rows", "Customers"), rows),)
 
 
-def drift_sentence(psi: float | None) -> str:
-    """Say how far this week's scores are from those of the weeks before."""
-    if psi is None:
+def drift_sentences(drift: Drift, manifest: RunManifest) -> tuple[str, ...]:
+    """Say how far this week's scores and features are from those of the weeks before."""
+    moved, shifted = _limits(manifest)
+    if drift.scores is None:
         return (
             "No earlier week with comparable scores is recorded, so there is nothing to compare "
-            "this week's scores with."
+            "this week with yet.",
         )
-    if psi < STABLE_PSI:
-        meaning = "the scores are distributed as in the weeks before"
-    elif psi <= SHIFTED_PSI:
+    if drift.scores.is_over(shifted):
+        meaning = "the scores have shifted; find out why before you rely on this list"
+    elif drift.scores.is_over(moved):
         meaning = "the scores have moved; look whether the data or the portfolio changed"
     else:
-        meaning = "the scores have shifted; find out why before you rely on this list"
+        meaning = "the scores are distributed as in the weeks before"
     return (
-        f"Population stability index {number(psi, 3)}: {meaning}. Below {STABLE_PSI:g} is stable, "
-        f"above {SHIFTED_PSI:g} a shift."
+        f"Population stability index {number(drift.scores.psi, 3)}: {meaning}. Below {moved:g} is "
+        f"stable, above {shifted:g} a shift; with so many customers up to "
+        f"{number(drift.scores.usual, 3)} is chance.",
+        _features_sentence(drift, moved),
     )
 
 
-def drift_tables(manifest: RunManifest, comparable: Sequence[RunManifest]) -> tuple[Table, ...]:
-    """Return the week's scores beside those before, and where the risk categories begin."""
+def _features_sentence(drift: Drift, moved: float) -> str:
+    if not drift.features:
+        return "Features are compared once three weeks of an equally long past are recorded."
+    over = [shift.words for shift in drift.features if shift.is_over(moved)]
+    if not over:
+        return f"None of the {len(drift.features)} features is spread otherwise than before."
+    return f"Spread otherwise than before: {', '.join(over)}."
+
+
+def _limits(manifest: RunManifest) -> tuple[float, float]:
+    """Return the limits that the run went by; those of an older version are the usual ones."""
+    section = manifest.configuration.get("drift")
+    values = section if isinstance(section, dict) else {}
+    found = [values.get(name) for name in ("moved_psi", "shifted_psi")]
+    moved, shifted = (each if isinstance(each, int | float) else None for each in found)
+    return moved or MOVED_PSI, shifted or SHIFTED_PSI
+
+
+def drift_tables(
+    manifest: RunManifest, comparable: Sequence[RunManifest], drift: Drift
+) -> tuple[Table, ...]:
+    """Return scores and features beside those before, and where the risk categories begin."""
     scores = Table(
         "Scores",
         (
@@ -224,7 +250,21 @@ def drift_tables(manifest: RunManifest, comparable: Sequence[RunManifest]) -> tu
             )
         ),
     )
-    return scores, cuts
+    return (scores, cuts, *_feature_tables(drift))
+
+
+def _feature_tables(drift: Drift) -> tuple[Table, ...]:
+    if not drift.features:
+        return ()
+    rows = tuple(
+        Row(
+            shift.words[:1].upper() + shift.words[1:],
+            (number(shift.psi, 3), number(shift.usual, 3)),
+        )
+        for shift in drift.features[:_FEATURES]
+    )
+    caption = f"Features, the {len(rows)} farthest from before of {len(drift.features)}"
+    return (Table(caption, ("Index", "Usual up to"), rows),)
 
 
 def _score(value: float) -> str:

@@ -43,10 +43,16 @@ class SheetLine:
     is_timed: bool
 
 
-def read_sheet(
-    content: bytes, where: str, *, reviewer: str, now: datetime
-) -> tuple[SheetLine, ...]:
-    """Return the lines with a verdict; lines nobody has filled in are passed over.
+@dataclass(frozen=True)
+class Sheet:
+    """The lines with a verdict, and what is wrong with others, by their number."""
+
+    lines: tuple[SheetLine, ...]
+    problems: Mapping[int, str]
+
+
+def read_sheet(content: bytes, where: str, *, reviewer: str, now: datetime) -> Sheet:
+    """Read the lines with a verdict; lines nobody has filled in are passed over.
 
     Parameters
     ----------
@@ -60,7 +66,7 @@ def read_sheet(
     Raises
     ------
     ConfigurationError
-        If the file is no sheet, or a line is bad; each of them is named, and no value is quoted.
+        If the file is no sheet.
     """
     found: list[SheetLine] = []
     problems: dict[int, str] = {}
@@ -80,12 +86,11 @@ def read_sheet(
             problems[line] = TWICE
         seen.add(key)
         found.append(SheetLine(line, review, is_timed))
-    refuse(problems, where)
-    return tuple(found)
+    return Sheet(tuple(found), problems)
 
 
 def refuse(problems: Mapping[int, str], where: str) -> None:
-    """Raise if there is a problem; lines with the same one are named together.
+    """Raise if there is a problem; lines with the same one are named together, without a value.
 
     Raises
     ------

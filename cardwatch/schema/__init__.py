@@ -18,8 +18,8 @@ Tables in the engine, each made by one step and read by later ones:
     transaction_count VARCHAR, detail VARCHAR, source VARCHAR, row_copies BIGINT``: what was set
     aside, as delivered, with anything that looks like a card number masked.
 ``feature`` (features)
-    ``customer_key INTEGER, has_rows BOOLEAN, history_weeks TINYINT`` and one DOUBLE per catalogued
-    feature (NULL where it does not apply), in the order of customer_key.
+    ``customer_key INTEGER, has_rows BOOLEAN, history_weeks TINYINT, peer_group TINYINT`` and one
+    DOUBLE per catalogued feature (NULL where it does not apply), in the order of customer_key.
 ``score`` (detection)
     ``customer_key INTEGER, anomaly_score DOUBLE, surprise_total DOUBLE, unweighted_total DOUBLE``
     and two DOUBLE per family: ``<family>_surprise``, what it says alone, and
@@ -48,13 +48,16 @@ from cardwatch.schema.delivered import (
 from cardwatch.schema.listed import (
     RISK_CATEGORIES,
     SNOOZED,
+    Drift,
     Learning,
     ListedCustomer,
+    PeerGroup,
     PortfolioWeek,
     Ranking,
     Reason,
     Receipt,
     RiskCategory,
+    Shift,
     Signal,
     Thresholds,
     WeekReport,
@@ -63,6 +66,7 @@ from cardwatch.schema.scored import (
     Attribution,
     CategoryFacts,
     CustomerFacts,
+    Distributions,
     Feature,
     FeatureTable,
     FeatureWeight,
@@ -82,11 +86,14 @@ __all__ = [
     "Coverage",
     "CustomerFacts",
     "Delivery",
+    "Distributions",
+    "Drift",
     "Feature",
     "FeatureTable",
     "FeatureWeight",
     "Learning",
     "ListedCustomer",
+    "PeerGroup",
     "PortfolioWeek",
     "QuarantineCount",
     "Ranking",
@@ -95,6 +102,7 @@ __all__ = [
     "RiskCategory",
     "Scored",
     "Shape",
+    "Shift",
     "Signal",
     "Thresholds",
     "WeekReport",

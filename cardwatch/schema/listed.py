@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from cardwatch.schema.delivered import Coverage, QuarantineCount
-from cardwatch.schema.scored import CustomerFacts, FeatureWeight
+from cardwatch.schema.scored import CustomerFacts, Distributions, FeatureWeight
 from cardwatch.week import ReportingWeek
 
 Signal = Literal["opportunity", "concern"]
@@ -110,6 +110,35 @@ class PortfolioWeek:
 
 
 @dataclass(frozen=True)
+class PeerGroup:
+    """One group of customers who spend alike: its part of the portfolio and of the list.
+
+    Attributes
+    ----------
+    group : int
+        Its number, of this run only.
+    spend, transaction_count : float
+        Medians of its customers' week, by which it is known.
+    customers, listed : int
+        How many were scored, and how many of them are on the list.
+    by_lot : tuple of two int
+        As many would be listed, 99 times in 100, if the list were drawn from everybody by lot.
+    """
+
+    group: int
+    spend: float
+    transaction_count: float
+    customers: int
+    listed: int
+    by_lot: tuple[int, int]
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether the list has more or fewer of it than chance would give."""
+        return not self.by_lot[0] <= self.listed <= self.by_lot[1]
+
+
+@dataclass(frozen=True)
 class Learning:
     """What was learnt from verdicts, and what it did to the list.
 
@@ -148,6 +177,70 @@ class Learning:
         )
 
 
+@dataclass(frozen=True)
+class Shift:
+    """How far one distribution is from those of the weeks before.
+
+    Attributes
+    ----------
+    feature : str
+        Empty for the scores.
+    words : str
+        What is distributed, for people.
+    psi : float
+        Population stability index; see `cardwatch.drift`.
+    usual : float
+        As much is usual: what chance alone exceeds once in a thousand times with so few customers
+        or, where that is more, how far one of the weeks before is from the others.
+    """
+
+    feature: str
+    words: str
+    psi: float
+    usual: float
+
+    def is_over(self, limit: float) -> bool:
+        """Whether it is over a limit, and over what is usual."""
+        return self.psi > max(limit, self.usual)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How the week is distributed beside the weeks before: scores, and features from the farthest.
+
+    `weeks` are those it is held against; without any there is nothing to tell. `scores` are None
+    without a comparable week, and `features` empty without three of an equally long past.
+    """
+
+    weeks: tuple[str, ...] = ()
+    scores: Shift | None = None
+    features: tuple[Shift, ...] = ()
+
+    def notes(self, moved: float, shifted: float) -> tuple[str, ...]:
+        """Say what moved, where it matters, over the two limits of the index."""
+        before = f"in the {_counted(len(self.weeks), 'week')} before"
+        notes = []
+        if self.scores is not None and self.scores.is_over(moved):
+            far = self.scores.is_over(shifted)
+            notes.append(
+                f"The scores are spread otherwise than {before} (PSI {self.scores.psi:.2f}): "
+                + ("find out why before you rely on this list" if far else "look what changed")
+            )
+        if over := [each for each in self.features if each.is_over(moved)]:
+            named = [f"{each.words} (PSI {each.psi:.2f})" for each in over[:_NAMED]]
+            named += [_counted(len(over) - _NAMED, "other")] * (len(over) > _NAMED)
+            listed = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+            notes.append(
+                f"Spread otherwise than {before}: {listed}. Look whether merchants were coded "
+                "anew, pay day or a holiday moved, or rows are missing"
+            )
+        return tuple(notes)
+
+
+_NAMED = 5
+"""Features that a sentence names."""
+
+
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
@@ -167,6 +260,10 @@ class WeekReport:
     portfolio: tuple[PortfolioWeek, ...] = ()
     """The weeks of the window, oldest first, the scored one last."""
     learning: Learning = Learning()
+    drift: Drift = Drift()
+    distributions: Distributions | None = None
+    """Recorded for the weeks to come."""
+    peer_groups: tuple[PeerGroup, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,11 @@ class Feature:
     sentence_low: str = ""
     law: Literal["line", "shape", "surprise"] = "line"
 
+    @property
+    def words(self) -> str:
+        """What it is called in sentences about it, such as ``large ticket``."""
+        return self.code.replace("_", " ").lower()
+
 
 UNMOVED = 0.05
 """Weights nearer to 1 than this are not worth a sentence."""
@@ -172,6 +177,31 @@ class Scored:
     detector: str
     families: tuple[str, ...]
     state: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """What a week records for later weeks to be held against. No customer can be found in it.
+
+    Attributes
+    ----------
+    score_quantiles : mapping
+        Of the scores of all customers, by probability as text.
+    customers : int
+        How many were scored.
+    weeks : int
+        Weeks with rows, the scored one among them: features of a shorter past spread otherwise.
+    histograms : mapping
+        Per feature, how many customers are in each bin; see `cardwatch.histograms`.
+    categories : mapping
+        Per merchant category, how many customers bought in it.
+    """
+
+    score_quantiles: Mapping[str, float]
+    customers: int
+    weeks: int
+    histograms: Mapping[str, tuple[int, ...]]
+    categories: Mapping[str, int]
 
 
 @dataclass(frozen=True)

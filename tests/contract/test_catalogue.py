@@ -72,7 +72,7 @@ def test_the_feature_table_has_a_column_per_row_of_the_catalogue(engine: Engine)
     table, _ = build(engine, portfolio(60).cells())
     made = engine.arrow("SELECT * FROM feature LIMIT 0").column_names
     names = tuple(feature.name for feature in CATALOG)
-    assert made == ["customer_key", "has_rows", "history_weeks", *names]
+    assert made == ["customer_key", "has_rows", "history_weeks", "peer_group", *names]
     assert table.columns == names
 
 

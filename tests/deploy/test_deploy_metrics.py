@@ -19,6 +19,7 @@ from prometheus_programs import fetch, free_port, program, started, until
 from small_portfolio import WEEK
 
 from cardwatch.cli import health_main
+from cardwatch.config import Config
 from cardwatch.monitoring.health_checks import CHECKS
 from cardwatch.monitoring.metrics import CATALOG, PREFIX
 from cardwatch.monitoring.settings import HealthSettings
@@ -75,7 +76,7 @@ def test_the_rules_hold_what_the_health_check_holds() -> None:
               if rule["alert"] not in ("CardwatchMissedRun", "CardwatchHealthSilent")}  # fmt: skip
     assert limits["CardwatchQuarantineHigh"] == health.quarantine_warn_share
     assert limits["CardwatchVolumeDrop"] == health.volume_warn_ratio
-    assert limits["CardwatchDrift"] == health.drift_fail_psi
+    assert limits["CardwatchDrift"] == (health.drift_fail_psi or Config().drift.shifted_psi)
     assert limits["CardwatchDiskLow"] == health.disk_warn_gb * 1e9
 
 
@@ -251,7 +252,7 @@ def watching(tmp_path: Path, portfolio: Path) -> Iterator[Watching]:
 def test_every_panel_has_data_and_an_alert_reaches_the_webhook_and_is_resolved(
     watching: Watching,
 ) -> None:
-    for week in (WEEK - 1, WEEK):
+    for week in (*WEEK.window(3), WEEK):  # features are compared with three weeks before
         watching.run(week.label)
     cardwatch(
         watching.folder, "--source", "data", code=1, entry=health_main, ENABLE_MONITORING="true"

@@ -11,6 +11,7 @@ import pytest
 from command_line import cardwatch, failure
 from small_portfolio import WEEK, ScoredWeek, of_weeks, portfolio_rows
 
+from cardwatch.outputs import OutputFile
 from cardwatch.week import ReportingWeek
 
 
@@ -63,7 +64,10 @@ def test_a_corrected_week_is_said_with_the_lists_it_concerns_and_changes_no_list
     assert remarks(run) == [told]
 
     (tmp_path / "fresh").mkdir()
-    assert ScoredWeek.run(tmp_path / "fresh", data, WEEK, *options).results == run.results
+    fresh = ScoredWeek.run(tmp_path / "fresh", data, WEEK, *options)
+    assert fresh.document | {"drift": None} == run.document | {"drift": None}
+    for name in (OutputFile.LIST_CSV, OutputFile.SCORES, OutputFile.QUARANTINE):
+        assert fresh.path(name).read_bytes() == run.path(name).read_bytes()
 
     for week in (WEEK - 2, WEEK - 1):
         ScoredWeek.run(tmp_path, data, week, *options)

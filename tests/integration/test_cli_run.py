@@ -99,6 +99,25 @@ def test_the_manifest_holds_what_each_week_of_the_window_was_read_from(scored: S
     assert scored.manifest["supersedes_run_id"] is None
 
 
+def test_the_week_is_recorded_for_those_after_it_and_the_list_beside_the_portfolio(
+    scored: ScoredWeek,
+) -> None:
+    groups, manifest = scored.document["peer_groups"], scored.manifest
+    counts = manifest["counts"]
+    assert sum(each["customers"] for each in groups) == counts["customers_scored"]
+    assert sum(each["listed"] for each in groups) == counts["listed"]
+    on_cards = {row["peers"]["group"] for row in scored.document["customers"]}
+    assert {each["group"] for each in groups if each["listed"]} == on_cards
+    assert scored.document["drift"] == {"weeks": [], "scores": None, "features": []}
+    histograms = manifest["feature_histograms"]
+    present = counts["customers_scored"] - counts["customers_absent"]
+    assert {sum(bins) for name, bins in histograms.items() if name != "absence"} == {present}
+    assert sum(histograms["absence"]) == counts["customers_scored"]
+    assert len(json.dumps([histograms, manifest["category_counts"]])) < 20_000
+    page = scored.path(OutputFile.REPORT).read_text()
+    assert "nothing to compare this week with yet" in page
+
+
 def test_the_list_is_the_top_of_all_scores(scored: ScoredWeek) -> None:
     scores = scored.scores.to_pylist()
     assert [row["anomaly_rank"] for row in scores] == list(range(1, len(scores) + 1))
@@ -198,13 +217,16 @@ def test_a_shorter_list_is_the_beginning_of_the_longer(
 def test_contamination_and_policies_change_flags_and_the_list_but_no_score(
     tmp_path: Path, scored: ScoredWeek, portfolio: Path
 ) -> None:
-    configure(tmp_path, "model: {contamination: 0.05}\nranking: {min_spend: 200}\n")
+    configure(
+        tmp_path, "model: {contamination: 0.05}\nranking: {min_spend: 200, peer_group_cap: 0.2}\n"
+    )
     other = ScoredWeek.run(tmp_path, portfolio, WEEK)
     assert other.path(OutputFile.SCORES).read_bytes() == scored.path(OutputFile.SCORES).read_bytes()
     assert other.document["flagged"] > scored.document["flagged"]
     assert min(float(row["total_spend"]) for row in other.list_rows) >= 200
     left_out = other.document["left_out_by_policy"]["min_spend"]
     assert f"not listed by ranking.min_spend: {left_out:,} customers" in other.done.out
+    assert max(each["listed"] for each in other.document["peer_groups"]) <= 4
     ranks = [int(row["anomaly_rank"]) for row in other.list_rows]
     assert ranks == sorted(ranks)
     assert ranks[-1] > 20

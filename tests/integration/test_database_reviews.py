@@ -11,7 +11,7 @@ from postgres import Database
 from published_database import NOWHERE, command, write_files
 from published_weeks import WEEK
 
-from cardwatch.config import Config
+from cardwatch.config import Config, ReviewConfig
 from cardwatch.engine import Engine
 from cardwatch.review.ledger import LEDGER_FILE, read_reviews
 from cardwatch.reviewing import fetch_stored
@@ -68,6 +68,7 @@ def test_a_run_takes_them_over_by_itself_and_goes_on_without_the_database(
 ) -> None:
     ready.execute(ROWS)
     there = output(folder, ready.url)
+    there = there.model_copy(update={"review": ReviewConfig(learn=False)})  # the report needs them
     assert fetch_stored(there, dry_run=True) == ()
     assert read_reviews(folder / "outputs") == ()
     assert len(fetch_stored(there, dry_run=False)) == 2

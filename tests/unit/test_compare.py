@@ -97,7 +97,7 @@ def test_every_cause_of_leaving_the_list_is_told_apart(outputs: Path, engine: En
         "policy": (
             "left_out_by_policy",
             "Rank 2 now, but left out by policy: the smallest spend or count to be listed, "
-            "or a snooze",
+            "the most of one peer group, or a snooze",
         ),
         "absent": ("absent", "No transaction this week"),
         "=aside": ("quarantined", f"The rows were set aside: {SENTENCE}"),

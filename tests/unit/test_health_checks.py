@@ -32,6 +32,7 @@ from cardwatch.monitoring.metrics import RUN_FILE, run_metrics, write_metrics
 from cardwatch.monitoring.settings import MetricsSettings, MonitoringSettings
 from cardwatch.monitoring.surroundings import Surroundings
 from cardwatch.outputs import OutputFile
+from cardwatch.schema import Drift, Shift
 
 MONDAY_NOON = datetime(2025, 11, 24, 18, tzinfo=UTC)
 """Of the week after `WEEK`, in Chicago."""
@@ -42,7 +43,8 @@ GIGABYTE = 10**9
 def run(weeks_before: int = 0, **counts: Any) -> RunManifest:
     week = WEEK - weeks_before
     recorded = manifest(week_report((), week), day=RAN - timedelta(weeks=weeks_before))
-    return recorded.model_copy(update={"counts": recorded.counts.model_copy(update=counts)})
+    changes = {"counts": recorded.counts.model_copy(update=counts), "drift": None}
+    return recorded.model_copy(update=changes)
 
 
 def around(folder: Path, *runs: RunManifest, **settings: Any) -> Surroundings:
@@ -154,11 +156,25 @@ def test_scores_that_shift_are_told(tmp_path: Path, highest: float, expected: St
     usual = {"0.5": 0.1, "0.75": 0.2, "0.9": 0.4, "0.99": 0.8, "1": 1.0}
     moved = {key: value * highest for key, value in usual.items()}
     runs = [
-        run(2).model_copy(update={"score_quantiles": usual}),
-        run(1).model_copy(update={"score_quantiles": usual}),
-        run().model_copy(update={"score_quantiles": moved}),
+        run(2, customers_scored=3_000).model_copy(update={"score_quantiles": usual}),
+        run(1, customers_scored=3_000).model_copy(update={"score_quantiles": usual}),
+        run(0, customers_scored=3_000).model_copy(update={"score_quantiles": moved}),
     ]
     assert status("drift", around(tmp_path, *runs)) == expected
+    few = [each.model_copy(update={"counts": run().counts}) for each in runs]
+    assert status("drift", around(tmp_path, *few)) == "ok", "of six customers it is chance"
+
+
+def test_the_drift_that_a_run_recorded_is_the_one_that_is_checked(tmp_path: Path) -> None:
+    def measured(*shifts: Shift, scores: float = 0.05) -> Finding:
+        drift = Drift(((WEEK - 1).label,), Shift("", "scores", scores, 0.01), shifts)
+        where = around(tmp_path, run(1), run().model_copy(update={"drift": drift}))
+        return CHECKS["drift"](where)
+
+    own, few = Shift("own_spend", "own spend", 0.4, 0.02), Shift("refunds", "refunds", 0.4, 0.5)
+    assert (measured(own).status, measured(few).status) == ("warn", "ok")
+    assert "0.400 of the farthest feature (own spend)" in measured(own).measured
+    assert measured(scores=0.3).status == "fail"
 
 
 def test_drift_needs_a_week_before(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from cardwatch.manifest import (
     HistoryRecord,
     RunManifest,
     fingerprint,
-    installed_versions,
     load_manifest,
     overall_fingerprint,
     score_basis,
 )
 from cardwatch.reproduction import differences, same_files
+from cardwatch.session import installed_versions
 
 REPORT = week_report([listed_customer("C-1", 1)])
 
@@ -126,6 +126,24 @@ def test_the_input_fingerprint_covers_rows_of_no_known_week() -> None:
     recorded = manifest(REPORT)
     fresh = manifest(REPORT, input_fingerprint="ef" * 32)
     assert differences(recorded, fresh)[0] == "The rows whose week cannot be read changed"
+
+
+def test_an_earlier_week_that_drift_is_measured_against_is_named_where_it_changed() -> None:
+    recorded, fresh = (
+        manifest(REPORT, files=one_file(), history=HistoryRecord(drift={"2025-45": digest * 32}))
+        for digest in ("ab", "cd")
+    )
+    [said] = differences(recorded, fresh)
+    assert said == "What drift is measured against, of week 2025-45, is other now"
+
+
+def test_a_manifest_of_before_drift_was_measured_is_read() -> None:
+    content = json.loads(manifest(REPORT).to_json())
+    for name in ("drift", "peer_groups", "feature_histograms", "category_counts"):
+        del content[name]
+    del content["history"]["drift"]
+    older = RunManifest.from_json(json.dumps(content))
+    assert (older.drift, older.peer_groups, older.distributions.histograms) == (None, (), {})
 
 
 def test_versions_name_everything_that_may_change_a_figure() -> None:

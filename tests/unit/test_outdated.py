@@ -158,3 +158,8 @@ def test_one_line_says_what_changed_which_lists_and_what_to_do() -> None:
 def test_the_settings_that_decide_how_rows_are_read_exist(key: str) -> None:
     assert key in {setting.key for setting in settings()}
     assert Config()
+
+
+def test_verdicts_and_snoozes_that_a_list_used_do_not_make_it_outdated() -> None:
+    used = HistoryRecord(reviews={(WEEK - 1).label: "a" * 64}, snoozes="b" * 64)
+    assert concerned([run_of(WEEK, history=used)], rows(*WEEK.window(2), WEEK)) == []

@@ -113,12 +113,35 @@ def test_every_listed_customer_has_a_card(outputs: Path, engine: Engine) -> None
     ):
         assert said in cards
     assert page.elements["svg"] == 2 * 2 + 3
-    parts = {"customers", "portfolio", "quality", "drift", "made", "customer-1", "customer-2"}
+    parts = {
+        "customers",
+        "portfolio",
+        "quality",
+        "groups",
+        "drift",
+        "made",
+        "customer-1",
+        "customer-2",
+    }
     assert set(page.values("href")) == {INDEX, *(f"#{part}" for part in parts)}
     names = page.values("id")
     assert len(names) == len(set(names))
     assert {href[1:] for href in page.values("href") if href[0] == "#"} <= set(names)
     assert set(" ".join(page.values("aria-labelledby")).split()) <= set(names)
+
+
+def test_a_card_says_why_a_guard_is_listed_and_whose_place_is_firm(
+    outputs: Path, engine: Engine
+) -> None:
+    two_weeks(outputs, engine)
+    edited(outputs, rank_stability=0.5, guard=True)
+    text = PageReader.of(pages().published(outputs, WEEK)).text
+    by_rank = text.split("Customers on the list")[1].split("Rank ")[1:]
+    guarded, firm = (card.split("Weekly spend")[0] for card in by_rank)
+    assert "Listed by its score without verdicts" in guarded
+    assert "Stands without its strongest reason" not in guarded
+    assert "Stands without its strongest reason" in firm
+    assert "Listed by its score" not in firm
 
 
 def test_a_page_asks_nobody_for_anything_and_runs_nothing(outputs: Path, engine: Engine) -> None:

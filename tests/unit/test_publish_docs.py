@@ -40,6 +40,8 @@ OPEN_KEYS = {
     "rows_by_reason",
     "score_quantiles",
     "files",
+    "feature_histograms",
+    "category_counts",
 }
 """Objects whose keys are not fixed."""
 
@@ -90,7 +92,7 @@ def paths(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
             yield from paths(inner, f"{at}[]")
     elif isinstance(value, dict):
         name = re.split(r"[.\[]", at)[-1].strip("]")
-        is_open = name in OPEN_KEYS or at in ("history.weeks", "history.reviews")
+        is_open = name in OPEN_KEYS or at in ("history.weeks", "history.reviews", "history.drift")
         for key, inner in value.items():
             place = "{}" if is_open else key
             yield from paths(inner, f"{at}.{place}" if at else place)
@@ -135,6 +137,7 @@ def test_the_fields_of_the_manifest_are_those_written() -> None:
             fingerprint=digest,
             reviews={"2025-45": digest},
             snoozes=digest,
+            drift={"2025-45": digest},
         ),
         configuration={"environment": "development"},
         warnings=("a warning",),

@@ -262,3 +262,51 @@ def test_the_snoozed_are_counted_by_scope_and_not_listed(engine: Engine) -> None
     assert found.left_out_by_policy == {"snoozed_customer": 1, "snoozed_family": 2}
     assert asked == [found.thresholds]
     assert engine.scalar("SELECT count(*) FROM ranked") == 50
+
+
+def group(engine: Engine, of: Mapping[int, int], usual: int = 0) -> None:
+    """Put customers into peer groups."""
+    engine.execute(f"ALTER TABLE feature ADD COLUMN peer_group TINYINT DEFAULT {usual}")
+    for key, number in of.items():
+        engine.execute(
+            "UPDATE feature SET peer_group = $number WHERE customer_key = $key",
+            number=number,
+            key=key,
+        )
+
+
+def test_a_peer_group_takes_no_more_of_the_list_than_its_cap(engine: Engine) -> None:
+    fill(engine, spread(50))
+    group(engine, dict.fromkeys((45, 46, 47, 48, 49), 1))
+    assert order(engine, top_n=4).listed == (49, 48, 47, 46)
+    found = order(engine, top_n=4, peer_group_cap=0.5)
+    assert found.listed == (49, 48, 44, 43)
+    assert found.left_out_by_policy == {"peer_group_cap": 2}
+    assert engine.scalar("SELECT count(*) FROM ranked") == 50
+    assert order(engine, top_n=4, peer_group_cap=0.1).listed == (49, 44), "at least one place each"
+    assert order(engine, top_n=4, peer_group_cap=1.0).left_out_by_policy == {"peer_group_cap": 0}
+
+
+def test_nobody_beyond_the_cap_is_on_a_list_without_a_family_either(engine: Engine) -> None:
+    fill(engine, spread(50))
+    group(engine, dict.fromkeys((45, 46, 47, 48, 49), 1))
+    order(engine, top_n=4, peer_group_cap=0.5)
+    kept_off = {row[0] for row in engine.execute("SELECT customer_key FROM left_out").fetchall()}
+    assert {45, 46, 47} <= kept_off
+    assert not kept_off & {49, 48, 44, 43}
+
+
+def test_guards_keep_the_cap_too(engine: Engine) -> None:
+    fill(engine, spread(50))
+    group(engine, dict.fromkeys((3, 4, 48, 49), 1))
+    weigh(engine, {3: 9.0, 4: 8.0, 20: 7.0})
+    found = guarded(engine, 2, top_n=10, peer_group_cap=0.3)
+    assert found.listed == (49, 48, 47, 46, 3, 20), "two groups with three places each"
+    assert found.guards == {3, 20}
+
+
+def test_a_cap_of_whole_places_is_not_rounded_down(engine: Engine) -> None:
+    fill(engine, spread(120))
+    group(engine, {})
+    assert int(0.57 * 100) == 56
+    assert len(order(engine, top_n=100, peer_group_cap=0.57).listed) == 57

@@ -21,6 +21,7 @@ from cardwatch.review.sheet import (
     TWICE,
     SheetLine,
     read_sheet,
+    refuse,
 )
 from cardwatch.reviewing import record_sheet
 
@@ -36,7 +37,9 @@ C-3,2025-W47,x,,,,,
 
 def read(content: bytes | str) -> tuple[SheetLine, ...]:
     raw = content.encode() if isinstance(content, str) else content
-    return read_sheet(raw, "sheet.csv", reviewer="ada", now=NOW)
+    sheet = read_sheet(raw, "sheet.csv", reviewer="ada", now=NOW)
+    refuse(sheet.problems, "sheet.csv")
+    return sheet.lines
 
 
 def refusal(content: bytes | str) -> str:
@@ -133,6 +136,13 @@ def test_strangers_to_the_list_are_named_and_nothing_is_recorded(config: Config)
     assert f"line 3: {NOT_LISTED}" in caught.value.message
     assert "SECRET" not in caught.value.message
     assert read_reviews(config.output.directory) == ()
+
+
+def test_strangers_and_other_bad_lines_are_named_at_once(config: Config) -> None:
+    text = SHEET.replace("C-2", "SECRET-9") + "C-1,2025-W47,x,maybe,,,,\n"
+    with pytest.raises(ConfigurationError) as caught:
+        record_sheet(config, text.encode(), "s", reviewer="ada", now=NOW)
+    assert f"line 3: {NOT_LISTED}; line 6: {NO_SUCH_VERDICT}" in caught.value.message
 
 
 def test_a_list_that_was_packed_takes_verdicts_that_teach_nothing(config: Config) -> None:
