@@ -31,8 +31,8 @@ def counted(database: Database, what: str) -> int:
     return int(count)
 
 
-def views(database: Database) -> int:
-    return counted(database, "pg_views WHERE viewname LIKE 'bi_%'")
+def columns(database: Database) -> int:
+    return counted(database, "information_schema.columns WHERE table_schema = 'public'")
 
 
 @pytest.fixture
@@ -55,13 +55,13 @@ def test_the_drill(installation: Installation, database: Database) -> None:
     place.run(cardwatch, "db", "upgrade")
     place.run(cardwatch, "sample", "--customers", "300", "--weeks", "14")
     place.run(python, "main.py")
-    views_before = views(database)
+    columns_before = columns(database)
 
     # The services of this version do not stay up: it was switched to, and is left again. Its tables
     # stay, and the old version works on them.
     assert "not active" in place.deploy("v1.1.0-crashes", code=1)
     assert place.current == "v1.0.0"
-    assert views(database) > views_before
+    assert columns(database) > columns_before
     place.run(python, "main.py")
     assert counted(database, "anomaly_runs") > 0
 
