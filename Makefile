@@ -4,9 +4,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-WORKERS ?= 2
-# One more than cores: these tests wait for servers and services a good part of their time.
-SYSTEM_WORKERS ?= 3
+# One more than cores: tests wait for programs and servers a part of their time.
+WORKERS ?= 3
 
 BIN := $(VENV)/bin
 AIRFLOW_STAMP := .venv-airflow/.installed
@@ -44,11 +43,11 @@ test: $(DEV_STAMP) $(CONFIGURED) ## Run the tests, except those that need a syst
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not system and not airflow"
 
 test-airflow: $(DEV_STAMP) $(AIRFLOW_STAMP) $(AIRFLOW_2_STAMP) ## Run the tests on real Airflows, in environments of their own
-	$(BIN)/python -m pytest -n $(SYSTEM_WORKERS) --dist worksteal -m airflow
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m airflow
 
 test-system: $(DEV_STAMP) $(AIRFLOW_STAMP) $(AIRFLOW_2_STAMP) $(CONFIGURED) ## Run the tests that need Debian packages (installed first where that may be) or Airflow
 	@bash tests/system/install.sh
-	$(BIN)/python -m pytest -n $(SYSTEM_WORKERS) --dist worksteal -m "system or airflow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "system or airflow"
 
 check: $(DEV_STAMP) ## Check format, style, types and who imports whom
 	$(BIN)/ruff format --check .

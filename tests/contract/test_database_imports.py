@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 DRIVERS = ("psycopg", "adbc_driver_postgresql", "sqlalchemy", "alembic", "tenacity")
 
 
+@pytest.mark.system
 def test_the_command_line_and_the_configuration_load_no_driver() -> None:
     program = (
         "import sys, cardwatch.cli, cardwatch.config, cardwatch.wiring, cardwatch.database.faults,"

@@ -207,6 +207,7 @@ def everything(
     return made
 
 
+@pytest.mark.system
 def test_shuffled_rows_other_thread_counts_and_smaller_blocks_give_the_same_bytes(
     tmp_path: Path,
 ) -> None:

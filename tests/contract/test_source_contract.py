@@ -96,7 +96,12 @@ WITHOUT_CONTENT_KEYS = (from_sqlite,)
 """They cannot tell what a week holds without reading it: their weeks are never cached."""
 
 
-@pytest.fixture(params=list(OPENERS.values()), ids=list(OPENERS))
+@pytest.fixture(
+    params=[
+        pytest.param(opener, id=name, marks=pytest.mark.system if "a cache" in name else ())
+        for name, opener in OPENERS.items()
+    ]
+)
 def opener(request: pytest.FixtureRequest) -> Opener:
     opened: Opener = request.param(request)
     return opened

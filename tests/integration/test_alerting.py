@@ -122,6 +122,7 @@ def test_a_channel_that_fails_is_told_the_next_time_and_stops_no_other(
     assert (len(failing.bodies), len(hook.bodies)) == (2, 1)
 
 
+@pytest.mark.system
 def test_a_server_that_asks_for_patience_gets_it_at_once_or_the_next_time(
     tmp_path: Path, clock: Clock
 ) -> None:

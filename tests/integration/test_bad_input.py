@@ -473,6 +473,7 @@ def test_two_runs_at_once_leave_one_whole_result(tmp_path: Path, earlier: Scored
     assert_whole(run)
 
 
+@pytest.mark.system
 def test_results_written_into_the_source_folder_are_not_read_as_data(
     tmp_path: Path, earlier: ScoredWeek
 ) -> None:

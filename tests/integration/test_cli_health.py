@@ -266,6 +266,7 @@ def test_metrics_are_pushed_to_a_gateway(installation: Path, hook: HttpServer) -
     assert "cardwatch_last_run_success 1.0" in hook.bodies[0]
 
 
+@pytest.mark.system
 def test_a_run_that_fails_is_an_alert_and_the_next_good_one_its_end(
     installation: Path, hook: HttpServer
 ) -> None:

@@ -88,6 +88,7 @@ def kinds(folder: Path) -> list[tuple[str, str]]:
     return [(each["kind"], each["status"]) for each in notices]
 
 
+@pytest.mark.system
 def test_a_list_is_mailed_once_however_often_its_week_is_run(
     folder: Path, plain: Path, mail: MailServer
 ) -> None:

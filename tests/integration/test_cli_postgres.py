@@ -92,6 +92,7 @@ def test_transactions_in_the_database_give_the_list_of_their_weekly_rows(
     assert run.scores == scored.scores
 
 
+@pytest.mark.system
 def test_weeks_and_validate_say_of_the_database_what_they_say_of_files(
     tmp_path: Path, portfolio: Path, loaded: Database
 ) -> None:

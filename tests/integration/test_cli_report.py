@@ -22,6 +22,7 @@ def folder(scored: ScoredWeek, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.system
 def test_a_page_is_made_again_with_the_same_bytes(folder: Path) -> None:
     outputs = folder / "outputs"
     before = contents(outputs)

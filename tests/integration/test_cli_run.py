@@ -232,6 +232,7 @@ def test_contamination_and_policies_change_flags_and_the_list_but_no_score(
     assert ranks[-1] > 20
 
 
+@pytest.mark.system
 def test_a_dry_run_writes_nothing_and_says_who_would_enter_and_leave(
     tmp_path: Path, portfolio: Path
 ) -> None:

@@ -64,7 +64,14 @@ def plain_server() -> Iterator[PostgresServer]:
         yield server
 
 
-EVERY_DRIVER = pytest.mark.parametrize("run", [through_psycopg, through_adbc, through_sqlalchemy])
+EVERY_DRIVER = pytest.mark.parametrize(
+    "run",
+    [
+        through_psycopg,
+        through_adbc,
+        pytest.param(through_sqlalchemy, marks=pytest.mark.system),
+    ],
+)
 
 
 def fault(url: str, run: Run, *arguments: object, sslmode: str | None = None) -> CardwatchError:
@@ -127,6 +134,7 @@ def test_wrong_port_where_the_connection_is_closed_at_once(run: Run) -> None:
         pytest.param(through_sqlalchemy, marks=pytest.mark.system),
     ],
 )
+@pytest.mark.system
 def test_wrong_port_where_nothing_ever_answers(run: Run) -> None:
     with listener(None) as port:
         error = fault(f"postgresql://reader:hunter2@127.0.0.1:{port}/cards", run)

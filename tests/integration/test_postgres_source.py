@@ -66,6 +66,7 @@ def rows_of(delivery: Delivery, engine: Engine) -> list[dict[str, Any]]:
     return engine.rows(f"SELECT * FROM ({select}) ORDER BY ALL")
 
 
+@pytest.mark.system
 def test_text_rows_are_delivered_as_a_csv_file_delivers_them(
     database: Database, engine: Engine, tmp_path: Path
 ) -> None:

@@ -262,6 +262,7 @@ def test_settings_of_the_contract_decide_what_is_sound(database: Database, engin
     assert_same(database, engine, rules=rules)
 
 
+@pytest.mark.system
 def test_sums_are_cached_like_rows(database: Database, engine: Engine, tmp_path: Any) -> None:
     load(database, table_of(spoilt(purchases())), types=TYPES)
     expected = checked(database, engine, "engine")

@@ -83,6 +83,7 @@ def test_other_long_numbers_are_left_alone(text: str) -> None:
     assert mask_card_numbers(text) == text
 
 
+@pytest.mark.system
 def test_random_uuids_hold_no_card_numbers() -> None:
     random = Random(5)
     ids = [UUID(int=random.getrandbits(128), version=4) for _ in range(20_000)]

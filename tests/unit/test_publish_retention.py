@@ -121,6 +121,7 @@ def test_only_files_that_cardwatch_named_are_packed_or_deleted(tmp_path: Path) -
     assert (folder / "quarantine_2025-30.csv").is_symlink()
 
 
+@pytest.mark.system
 def test_a_failure_at_any_operation_loses_nothing_and_the_next_time_finishes(
     tmp_path: Path,
 ) -> None:
