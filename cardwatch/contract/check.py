@@ -38,6 +38,7 @@ _LEFTOVERS = (
     "category_ticket",
     "contract_currency",
     "delivered_customer",
+    "largest_ticket",
     "masked",
     "masked_customer",
     "precise_week",

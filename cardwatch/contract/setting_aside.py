@@ -53,6 +53,8 @@ def drop_unit_errors(engine: Engine, delivery: Delivery, rules: ContractConfig) 
     window = Window.of(delivery)
     low, high = rules.unit_error_ratio
     limits = {"scored": window.scored, "scored_monday": delivery.week.monday, "low": low}
+    engine.run_file(PACKAGE, f"largest_ticket_{delivery.shape}", **limits)
+    engine.run_file(PACKAGE, "category_ticket", **limits)
     engine.run_file(PACKAGE, f"unit_suspects_{delivery.shape}", **limits)
     engine.run_file(PACKAGE, "unit_errors", high=high, weeks_needed=WEEKS_NEEDED, **limits)
     found = bool(engine.scalar("SELECT count(*) FROM unit_error"))

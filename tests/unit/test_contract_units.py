@@ -112,7 +112,8 @@ def test_leaving_out_medians_that_nothing_exceeds_loses_no_suspect(
         " CAST(1 + hash(n) % 30 AS BIGINT) AS spend_cents,"
         " CAST(1 + hash(n + 1) % 2 AS INTEGER) AS transaction_count FROM range(3000) AS r(n)"
     )
-    engine.run_file(PACKAGE, "unit_suspects_weekly", scored=3, low=low)
+    for name in ("largest_ticket_weekly", "category_ticket", "unit_suspects_weekly"):
+        engine.run_file(PACKAGE, name, scored=3, low=low)
     found = engine.execute("SELECT * FROM unit_suspect ORDER BY ALL").fetchall()
     expected = engine.execute(
         "SELECT customer_key, mcc, spend_cents / transaction_count AS ticket FROM rolled_up"
