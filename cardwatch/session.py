@@ -193,14 +193,7 @@ def choose_week(
         If the week is not over (unless `allow_partial`), or nothing complete is in the source.
     """
     if wanted is None or wanted.strip().lower() == "last":
-        complete = last_complete(source, session_day)
-        if complete is None:
-            raise WeekNotAvailableError(
-                "The source holds no complete week",
-                where=source.origin,
-                next_step="`cardwatch weeks` lists what it holds",
-            )
-        return complete
+        return newest_complete(source, session_day)
     week = ReportingWeek.parse(wanted)
     if not week.is_over(session_day) and not allow_partial:
         raise _not_over(week, source, session_day, config)
@@ -210,6 +203,24 @@ def choose_week(
 def last_complete(source: Source, today: date) -> ReportingWeek | None:
     """Return the newest week of the source that is over; None where there is none."""
     return max((week for week in source.present() if week.is_over(today)), default=None)
+
+
+def newest_complete(source: Source, today: date) -> ReportingWeek:
+    """Return the newest week of the source that is over.
+
+    Raises
+    ------
+    WeekNotAvailableError
+        If none is.
+    """
+    complete = last_complete(source, today)
+    if complete is None:
+        raise WeekNotAvailableError(
+            "The source holds no complete week",
+            where=source.origin,
+            next_step="`cardwatch weeks` lists what it holds",
+        )
+    return complete
 
 
 def _not_over(

@@ -14,7 +14,7 @@ from cardwatch.backfill import WeekOutcome, document, exit_code
 from cardwatch.commands.monitoring import watching
 from cardwatch.commands.opening import command_session, held
 from cardwatch.config import Config, config_hash, public_dict
-from cardwatch.errors import CardwatchError, ConfigurationError, WeekNotAvailableError
+from cardwatch.errors import CardwatchError, ConfigurationError
 from cardwatch.history import read_manifests
 from cardwatch.manifest import RunManifest
 from cardwatch.outdated import around, reach
@@ -22,7 +22,7 @@ from cardwatch.outputs import OutputFile
 from cardwatch.pipeline import SCORE_VERSION, check_delivery, publish, run_week
 from cardwatch.publish.base import Mirror, Sink
 from cardwatch.reviewing import fetch_stored
-from cardwatch.session import Session, last_complete
+from cardwatch.session import Session, newest_complete
 from cardwatch.settled import missing_files, other_rows, other_scores, other_settings
 from cardwatch.week import ReportingWeek
 from cardwatch.wiring import open_inquiry, open_sinks
@@ -91,13 +91,7 @@ def _backfill(
 def _range(first: str, last: str | None, session: Session) -> tuple[ReportingWeek, ...]:
     begin = ReportingWeek.parse(first)
     if last is None or last.strip().lower() == "last":
-        end = last_complete(session.source, session.today)
-        if end is None:
-            raise WeekNotAvailableError(
-                "The source holds no complete week",
-                where=session.source.origin,
-                next_step="`cardwatch weeks` lists what it holds",
-            )
+        end = newest_complete(session.source, session.today)
     else:
         end = ReportingWeek.parse(last)
     if begin > end:

@@ -36,7 +36,7 @@ from cardwatch.errors import (
 )
 from cardwatch.injection import Plan, Wish
 from cardwatch.publish.lock import reading
-from cardwatch.session import Session, last_complete
+from cardwatch.session import Session, newest_complete
 from cardwatch.week import ReportingWeek
 from cardwatch.whole_files import write_whole
 
@@ -132,13 +132,7 @@ def _weeks(config: Config, number: int, last: str | None) -> tuple[ReportingWeek
 
 
 def _newest(last: str | None, session: Session) -> ReportingWeek:
-    complete = last_complete(session.source, session.today)
-    if complete is None:
-        raise WeekNotAvailableError(
-            "The source holds no complete week",
-            where=session.source.origin,
-            next_step="`cardwatch weeks` lists what it holds",
-        )
+    complete = newest_complete(session.source, session.today)
     if last is None or last.strip().lower() == "last":
         return complete
     week = ReportingWeek.parse(last)
