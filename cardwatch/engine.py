@@ -95,7 +95,9 @@ class Engine:
             # DuckDB 1.5 accepts this one at connection without ever enforcing it.
             self.connection.execute("SET max_temp_directory_size = $1", [max_temp_directory_size])
             self.connection.execute("SET TimeZone = 'UTC'")
-            # The tables go with the session: writing them out as it ends would help nobody.
+            # The tables go with the session: packing what was appended, on the way or as it ends,
+            # would help nobody.
+            self.connection.execute("SET wal_autocheckpoint = '1TB'")
             self.connection.execute("PRAGMA disable_checkpoint_on_shutdown")
             _log.debug("engine: memory limit %s, spilling to %s", memory_limit, self.folder)
         except duckdb.Error as error:

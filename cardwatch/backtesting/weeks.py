@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cardwatch.errors import WeekNotAvailableError
-from cardwatch.features.portfolio import MIN_REFERENCE_WEEKS
+from cardwatch.features.window import MIN_REFERENCE_WEEKS
 from cardwatch.week import ReportingWeek
 
 

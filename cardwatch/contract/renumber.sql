@@ -21,7 +21,7 @@ SELECT
     r.folded
 FROM rolled_up AS r
 INNER JOIN renumbered AS n ON n.old_key = r.customer_key
-ORDER BY n.customer_key, r.week_index, r.mcc;
+ORDER BY n.customer_key, r.mcc, r.week_index;
 
 CREATE OR REPLACE TABLE customer AS
 SELECT customer_key, customer_id

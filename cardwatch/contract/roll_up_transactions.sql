@@ -58,4 +58,4 @@ SELECT
 FROM cached_row AS c
 INNER JOIN customer AS k ON k.customer_id = c.customer_id
 WHERE c.reason IS NULL
-ORDER BY customer_key, week_index, mcc;
+ORDER BY customer_key, mcc, week_index;

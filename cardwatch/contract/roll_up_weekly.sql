@@ -20,4 +20,4 @@ FROM (
     WHERE reason IS NULL
 ) AS r
 INNER JOIN customer AS k ON k.customer_id = r.customer_id
-ORDER BY k.customer_key, r.week_index, r.mcc;
+ORDER BY k.customer_key, r.mcc, r.week_index;

@@ -1,27 +1,37 @@
 """A block: the numbers of some customers, as dense arrays ready for row-wise formulas.
 
-SQL has reduced the rows to three tables sorted by customer (``customer_week``,
-``customer_activity``, ``scored_cell``); a block holds one range of customers of them. Every formula
-maps a block to columns and never looks across customers, so blocks can be computed in any order, on
-any machine.
+A block holds one range of customers of the engine's ``cell``, reduced within each of them (`rows`).
+Every formula maps a block to columns and never looks across customers, so blocks can be computed in
+any order, on any machine.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from cardwatch.engine import Engine
+from cardwatch.features.norms import TicketNorms
+from cardwatch.features.rows import (
+    CENTS,
+    Activity,
+    CategoryHistory,
+    Ints,
+    Rows,
+    load_rows,
+)
 from cardwatch.robust import Floats
 
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-MILLIONTHS = 1e-6
-CENTS = 1e-2
+MILLION, MILLIONTHS = 1e6, 1e-6
+CLIP = 3.0
+"""Robust z beyond which a ticket says no more about a week's mean ticket."""
+_PLACES = ("row", "starts", "owner")
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,12 @@ class Cells:
     history_paid: Floats
     weeks_used: Ints
     weeks_heavy: Ints
+
+    @classmethod
+    def placed(cls, row: Ints, **columns: npt.NDArray[Any]) -> Cells:
+        """Return cells with these customers' positions, ascending."""
+        starts = np.flatnonzero(np.diff(row, prepend=-1))
+        return cls(row=row, starts=starts, owner=row[starts], **columns)
 
     def sums(self, values: Floats, rows: int) -> Floats:
         """Sum a cell value per customer; 0 for customers without cells. Shape (rows,)."""
@@ -109,51 +125,63 @@ class Block:
         return np.asarray(~np.isnan(self.count[:, -1]))
 
 
-def load_block(engine: Engine, weeks: int, where: str, **parameters: object) -> Block:
-    """Read the customers that satisfy `where` (a condition on ``customer_key``) into arrays.
+def load_block(
+    engine: Engine, weeks: int, norms: TicketNorms, where: str, **parameters: object
+) -> Block:
+    """Read the customers that satisfy `where` into arrays; see `load_rows`."""
+    return block_of(load_rows(engine, weeks, where, **parameters), norms)
 
-    Parameters
-    ----------
-    weeks : int
-        Length W of the window, reference weeks and the scored week together.
-    where : str
-        SQL condition over ``customer_key`` with named parameters, from our own code only.
-    """
-    activity = engine.arrow(
-        "SELECT customer_key, first_week, active_weeks, usual_cents, level_cents "
-        f"FROM customer_activity WHERE {where} ORDER BY customer_key",
-        **parameters,
-    )
-    by_week = engine.arrow(
-        "SELECT customer_key, week_index, spend_cents, paid_cents, risky_cents, "
-        "transaction_count, categories, ticket_sum, ticket_weight, tilt_sum "
-        f"FROM customer_week WHERE {where} ORDER BY customer_key, week_index",
-        **parameters,
-    )
-    cells = engine.arrow(
-        f"SELECT * FROM scored_cell WHERE {where} ORDER BY customer_key, mcc", **parameters
-    )
-    profile = engine.arrow(
-        "SELECT customer_key, mcc, history_paid_cents, history_count FROM customer_category "
-        f"WHERE {where} AND history_count > 0 ORDER BY customer_key, mcc",
-        **parameters,
-    )
-    keys = _ints(activity, "customer_key")
-    wide = _spread_weeks(by_week, keys, weeks)
+
+def block_of(rows: Rows, norms: TicketNorms) -> Block:
+    """Return what formulas need to know of the customers whose rows these are."""
+    activity = Activity.of(rows)
+    history = CategoryHistory.of(rows, activity.level)
+    before = history.count > 0
+    known = activity.active[:, : rows.scored]
     return Block(
-        keys=keys,
-        usual=_floats(activity, "usual_cents") * CENTS,
-        level=_floats(activity, "level_cents") * CENTS,
-        active_weeks=_ints(activity, "active_weeks"),
-        first_week=_ints(activity, "first_week"),
-        cells=_cells(cells, keys),
+        keys=rows.keys,
+        spend=activity.spend * CENTS,
+        paid=_wide(rows, activity, np.maximum(rows.cents, 0)) * CENTS,
+        risky=_wide(rows, activity, np.where(norms.is_risky[rows.mcc], np.abs(rows.cents), 0))
+        * CENTS,
+        count=_wide(rows, activity, rows.count),
+        usual=activity.usual * CENTS,
+        level=activity.level * CENTS,
+        active_weeks=known.sum(axis=1),
+        first_week=activity.active.argmax(axis=1),
+        cells=_cells(rows, history),
         profile=Profile(
-            row=positions(keys, _ints(profile, "customer_key")),
-            mcc=_ints(profile, "mcc"),
-            paid=_floats(profile, "history_paid_cents") * CENTS,
-            count=_floats(profile, "history_count"),
+            row=history.row[before],
+            mcc=history.mcc[before],
+            paid=history.paid[before] * CENTS,
+            count=history.count[before],
         ),
-        **wide,
+        **_tickets(rows, activity, norms),
+    )
+
+
+def concatenated(blocks: Sequence[Block]) -> Block:
+    """Return one block of the customers of several, in their order."""
+    first = np.cumsum([0, *(block.rows for block in blocks)])
+
+    def joined(part: str, name: str) -> npt.NDArray[Any]:
+        return np.concatenate([getattr(getattr(block, part), name) for block in blocks])
+
+    def moved(part: str) -> Ints:
+        return np.concatenate(
+            [getattr(block, part).row + at for block, at in zip(blocks, first, strict=False)]
+        )
+
+    row = moved("cells")
+    own = {f.name: joined("cells", f.name) for f in fields(Cells) if f.name not in _PLACES}
+    profile = {f.name: joined("profile", f.name) for f in fields(Profile) if f.name != "row"}
+    parts = {
+        f.name: np.concatenate([getattr(block, f.name) for block in blocks])
+        for f in fields(Block)
+        if f.name not in ("cells", "profile")
+    }
+    return Block(
+        cells=Cells.placed(row, **own), profile=Profile(row=moved("profile"), **profile), **parts
     )
 
 
@@ -174,45 +202,35 @@ def positions(keys: Ints, wanted: Ints) -> Ints:
     return np.asarray(place[wanted - keys[0]])
 
 
-def _spread_weeks(by_week: pa.Table, keys: Ints, weeks: int) -> dict[str, Floats]:
-    place = positions(keys, _ints(by_week, "customer_key")) * weeks + _ints(by_week, "week_index")
-    weight = np.maximum(_floats(by_week, "ticket_weight"), 1.0)
-    values = {
-        "spend": _floats(by_week, "spend_cents") * CENTS,
-        "paid": _floats(by_week, "paid_cents") * CENTS,
-        "risky": _floats(by_week, "risky_cents") * CENTS,
-        "count": _floats(by_week, "transaction_count"),
-        "ticket": _floats(by_week, "ticket_sum") / weight,
-        "tilt": _floats(by_week, "tilt_sum") * MILLIONTHS / _floats(by_week, "categories"),
-    }
-    wide = {}
-    for name, value in values.items():
-        flat = np.full(len(keys) * weeks, np.nan)
-        flat[place] = value
-        wide[name] = flat.reshape(len(keys), weeks)
-    return wide
+def _wide(rows: Rows, activity: Activity, values: Floats) -> Floats:
+    return np.where(activity.active, rows.per_week(values), np.nan)
 
 
-def _cells(table: pa.Table, keys: Ints) -> Cells:
-    row = positions(keys, _ints(table, "customer_key"))
-    starts = np.flatnonzero(np.diff(row, prepend=-1))
-    return Cells(
-        row=row,
-        starts=starts,
-        owner=row[starts],
-        mcc=_ints(table, "mcc"),
-        spend=_floats(table, "spend_cents") * CENTS,
-        count=_floats(table, "transaction_count"),
-        history_count=_floats(table, "history_count"),
-        history_paid=_floats(table, "history_paid_cents") * CENTS,
-        weeks_used=_ints(table, "weeks_used"),
-        weeks_heavy=_ints(table, "weeks_heavy"),
+def _tickets(rows: Rows, activity: Activity, norms: TicketNorms) -> dict[str, Floats]:
+    """Return mean ticket and tilt of each week.
+
+    Their terms are added up as whole millionths: such sums are far under 2^53, and exact.
+    """
+    distance = np.log(np.maximum(np.abs(rows.cents), 1) / 100 / rows.count)
+    distance -= norms.log_ticket[rows.mcc]
+    z = np.clip(distance / norms.log_ticket_spread[rows.mcc], -CLIP, CLIP)
+    weight = np.sqrt(np.minimum(rows.count, 9))
+    ticket, total = (rows.per_week(np.rint(values * MILLION)) for values in (weight * z, weight))
+    tilt = rows.per_week(np.rint(distance * MILLION)) * MILLIONTHS
+    categories = np.where(activity.active, rows.per_week(), np.nan)
+    return {"ticket": ticket / np.where(activity.active, total, np.nan), "tilt": tilt / categories}
+
+
+def _cells(rows: Rows, history: CategoryHistory) -> Cells:
+    now = rows.week == rows.scored
+    entry = history.entry[now]
+    return Cells.placed(
+        rows.row[now],
+        mcc=rows.mcc[now],
+        spend=rows.cents[now] * CENTS,
+        count=rows.count[now],
+        history_count=history.count[entry],
+        history_paid=history.paid[entry] * CENTS,
+        weeks_used=history.used[entry],
+        weeks_heavy=history.heavy[entry],
     )
-
-
-def _ints(table: pa.Table, name: str) -> Ints:
-    return np.asarray(table[name].to_numpy(), dtype=np.int64)
-
-
-def _floats(table: pa.Table, name: str) -> Floats:
-    return np.asarray(table[name].to_numpy(), dtype=np.float64)

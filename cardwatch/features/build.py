@@ -1,13 +1,13 @@
 """From accepted rows to one row per customer and one column per catalogued feature.
 
-SQL reduces the rows to weekly totals, profiles and category norms (the ``.sql`` files of this
-folder); a bounded sample gives the portfolio's parameters; row-wise formulas then stream over
-blocks of customers. The scored week is never part of its own baseline.
+What is said of all customers together comes first: the categories' norms (SQL), and how categories
+are used, added up over blocks of customers. A bounded sample gives the portfolio's parameters;
+formulas then stream over the blocks. The scored week is never part of its own baseline.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,9 @@ import pyarrow as pa
 from cardwatch.config import FeatureConfig
 from cardwatch.engine import Engine
 from cardwatch.errors import ModelError
-from cardwatch.features.block import Block, Ints, load_block
+from cardwatch.features.block import Block, block_of, concatenated
 from cardwatch.features.catalog import CATALOG, HISTORY_FAMILIES, NEWCOMER_FEATURES
-from cardwatch.features.categories import read_categories
+from cardwatch.features.categories import fit_categories
 from cardwatch.features.cell_terms import (
     CellView,
     cell_terms,
@@ -28,26 +28,22 @@ from cardwatch.features.cell_terms import (
 )
 from cardwatch.features.customer_terms import own_history_and_growth, peer_group
 from cardwatch.features.event_terms import events
+from cardwatch.features.norms import TicketNorms, read_norms
 from cardwatch.features.peers import fit_peers
-from cardwatch.features.portfolio import (
-    Portfolio,
-    Window,
-    fit_own,
-)
+from cardwatch.features.portfolio import Portfolio, fit_own
+from cardwatch.features.rows import LEVEL_FLOOR, Ints, Rows, load_rows
+from cardwatch.features.use import Use, measure_use
+from cardwatch.features.window import Window
 from cardwatch.parallel import mapped
 from cardwatch.robust import Floats
 from cardwatch.sampling import sample_condition
 from cardwatch.schema import Checked, FeatureTable
 
-LEVEL_FLOOR = 20.0
-"""Added to the usual weekly spend (currency units), so that nobody is divided by nothing."""
-HEAVY_SHARE = 0.4
 CATEGORY_USERS_NEEDED = 30
 TICKET_WEEKS = 6
 FEW_CUSTOMERS = 1_000
-BLOCK_ROWS = 32_768
+BLOCK_ROWS = 8_192
 """Customers computed at once by each thread."""
-IN_SAMPLE = "customer_key IN (SELECT customer_key FROM fit_customer)"
 PACKAGE = "cardwatch.features"
 
 
@@ -78,8 +74,11 @@ def build_features(
         If no customer has a transaction in the window.
     """
     window = _window(checked, engine)
-    _reduce(engine, window, config.risky_mccs)
-    portfolio = _fit(engine, window, config, seed)
+    sample = sample_condition(engine.scalar("SELECT count(*) FROM customer"))
+    norms = _norms(engine, window, config, sample)
+    use = measure_use(engine, window, _loaded(engine, window, block_rows))
+    fitted_on = [block_of(rows, norms) for rows in _loaded(engine, window, block_rows, sample)]
+    portfolio = _fit(engine, window, config, seed, norms, use, concatenated(fitted_on))
     columns = _columns(window)
     _write(engine, portfolio, columns, block_rows)
     present, absent = engine.execute(
@@ -130,65 +129,54 @@ def _window(checked: Checked, engine: Engine) -> Window:
     return Window(weeks=tuple(week for (week,) in found if week < scored), scored=scored)
 
 
-def _reduce(engine: Engine, window: Window, risky: Sequence[str]) -> None:
-    _tell_engine(engine, window, risky)
-    customers = engine.scalar("SELECT count(*) FROM customer")
+def _norms(engine: Engine, window: Window, config: FeatureConfig, sample: str) -> TicketNorms:
+    """Make ``scored_cell`` and, from the customers that satisfy `sample`, ``category_norm``."""
+    engine.run_file(PACKAGE, "scored_cell", scored=window.scored)
     engine.execute(
         "CREATE OR REPLACE TABLE fit_customer AS SELECT customer_key FROM customer "
-        f"WHERE {sample_condition(customers)} ORDER BY customer_key"
+        f"WHERE {sample} ORDER BY customer_key"
     )
     norm_weeks = window.weeks[-TICKET_WEEKS:] or (window.scored,)
-    settings: dict[str, object] = {
-        "scored": window.scored,
-        "first": norm_weeks[0],
-        "last": norm_weeks[-1],
-        "users_needed": CATEGORY_USERS_NEEDED,
-        "floor_cents": int(LEVEL_FLOOR * 100),
-        "heavy_share": HEAVY_SHARE,
-    }
-    for name in (
+    engine.run_file(
+        PACKAGE,
         "category_norm",
-        "customer_week",
-        "customer_activity",
-        "customer_category",
-        "category_use",
-        "category_newcomers",
-        "scored_cell",
-    ):
-        engine.run_file(PACKAGE, name, **settings)
-
-
-def _tell_engine(engine: Engine, window: Window, risky: Sequence[str]) -> None:
-    engine.create("risky_category", {"mcc": "SMALLINT"})
-    mccs = sorted({int(code) for code in risky})
-    engine.append("risky_category", pa.table({"mcc": pa.array(mccs, pa.int16())}))
-    weeks = window.newcomer_weeks
-    engine.create("newcomer_week", {"week_index": "TINYINT", "bit": "BIGINT", "lookback": "BIGINT"})
-    engine.append(
-        "newcomer_week",
-        pa.table(
-            {
-                "week_index": weeks,
-                "bit": [1 << week for week in weeks],
-                "lookback": [
-                    sum(1 << back for back in range(max(week - window.lookback, 0), week))
-                    for week in weeks
-                ],
-            }
-        ),
+        first=norm_weeks[0],
+        last=norm_weeks[-1],
+        users_needed=CATEGORY_USERS_NEEDED,
     )
+    return read_norms(engine, [int(code) for code in config.risky_mccs])
 
 
-def _fit(engine: Engine, window: Window, config: FeatureConfig, seed: int) -> Portfolio:
-    sample = load_block(engine, window.scored + 1, IN_SAMPLE)
+def _loaded(
+    engine: Engine, window: Window, block_rows: int, sample: str = "true"
+) -> Iterator[Rows]:
+    """Yield the rows of all customers, or of those in a sample, a range of customers at a time."""
+    customers = engine.scalar("SELECT count(*) FROM customer")
+    chosen = engine.scalar(f"SELECT count(*) FROM customer WHERE {sample}")
+    step = block_rows * max(customers // max(chosen, 1), 1)
+    where = f"customer_key >= $low AND customer_key < $high AND {sample}"
+    for low in range(0, customers, step):
+        rows = load_rows(engine, window.scored + 1, where, low=low, high=low + step)
+        if rows.customers:
+            yield rows
+
+
+def _fit(
+    engine: Engine,
+    window: Window,
+    config: FeatureConfig,
+    seed: int,
+    norms: TicketNorms,
+    use: Use,
+    sample: Block,
+) -> Portfolio:
     peers, group = fit_peers(sample, config.peer_groups, seed)
-    categories = read_categories(engine, sample, group, len(peers.centroids), window.newcomer_weeks)
     return Portfolio(
         window=window,
         own=fit_own(sample, window),
         peers=peers,
-        categories=categories,
-        risky=frozenset(int(code) for code in config.risky_mccs),
+        categories=fit_categories(engine, norms, use, sample, group, len(peers.centroids)),
+        norms=norms,
     )
 
 
@@ -205,26 +193,13 @@ def _write(engine: Engine, portfolio: Portfolio, columns: tuple[str, ...], block
     kinds = {"customer_key": "INTEGER", "has_rows": "BOOLEAN"}
     kinds |= dict.fromkeys(("history_weeks", "peer_group"), "TINYINT")
     engine.create("feature", kinds | dict.fromkeys(columns, "DOUBLE"))
-    blocks = _blocks(engine, portfolio.window.scored + 1, block_rows)
-    for rows in mapped(lambda block: _as_arrow(block, portfolio, columns), blocks, engine.threads):
-        engine.append("feature", rows)
+    blocks = _loaded(engine, portfolio.window, block_rows)
+    for table in mapped(lambda rows: _as_arrow(rows, portfolio, columns), blocks, engine.threads):
+        engine.append("feature", table)
 
 
-def _blocks(engine: Engine, weeks: int, block_rows: int) -> Iterator[Block]:
-    last = engine.scalar("SELECT max(customer_key) FROM customer_activity")
-    for low in range(0, last + 1, block_rows):
-        block = load_block(
-            engine,
-            weeks,
-            "customer_key >= $low AND customer_key < $high",
-            low=low,
-            high=low + block_rows,
-        )
-        if block.rows:
-            yield block
-
-
-def _as_arrow(block: Block, portfolio: Portfolio, columns: tuple[str, ...]) -> pa.Table:
+def _as_arrow(rows: Rows, portfolio: Portfolio, columns: tuple[str, ...]) -> pa.Table:
+    block = block_of(rows, portfolio.norms)
     features, _, group = block_features(block, portfolio)
     arrays: dict[str, pa.Array] = {
         "customer_key": pa.array(block.keys, pa.int32()),

@@ -8,8 +8,11 @@ import numpy as np
 from scipy.special import betainc
 
 from cardwatch.engine import Engine
-from cardwatch.features.block import Block, Ints, positions
+from cardwatch.features.block import Block, positions
+from cardwatch.features.norms import TicketNorms
+from cardwatch.features.rows import Ints
 from cardwatch.features.tickets import own_spread
+from cardwatch.features.use import Use
 from cardwatch.robust import Floats
 
 PROFILE_WEIGHT = 8.0
@@ -50,46 +53,32 @@ class Categories:
         return positions(self.mccs, mcc)
 
 
-def read_categories(
-    engine: Engine, sample: Block, group: Ints, groups: int, newcomer_weeks: tuple[int, ...]
+def fit_categories(
+    engine: Engine, norms: TicketNorms, use: Use, sample: Block, group: Ints, groups: int
 ) -> Categories:
-    """Collect the category tables, and the peer groups' shares from the sample's profiles."""
-    norm = engine.arrow(
-        "SELECT n.mcc, n.log_ticket, n.log_ticket_spread, coalesce(u.users, 0) AS users, "
-        "coalesce(u.history_count, 0) AS history_count FROM category_norm AS n "
-        "LEFT JOIN category_use AS u ON u.mcc = n.mcc ORDER BY n.mcc"
-    )
-    mccs = np.asarray(norm["mcc"].to_numpy(), dtype=np.int64)
-    known = engine.scalar("SELECT count(*) FROM customer_activity WHERE active_weeks > 0")
-    total = np.asarray(norm["history_count"].to_numpy(), dtype=np.float64) + 0.5
+    """Collect what is known of categories, and the peer groups' shares from the sample's profiles.
+
+    Reads the engine's table ``ticket``, the tickets of the sample.
+    """
+    mccs = norms.mccs
+    total = use.history_count[mccs] + 0.5
     shares = np.full((groups, len(mccs)), 0.5)
     column = positions(mccs, sample.profile.mcc)
     np.add.at(shares, (group[sample.profile.row], column), sample.profile.count)
-    new, heavy = _newcomers(engine, mccs, newcomer_weeks)
-    log_ticket = np.asarray(norm["log_ticket"].to_numpy(), dtype=np.float64)
-    present = engine.scalar("SELECT count(DISTINCT customer_key) FROM scored_cell")
+    new = use.newcomers[:, mccs]
+    log_ticket = norms.log_ticket[mccs]
     return Categories(
         mccs=mccs,
         log_ticket=log_ticket,
-        log_ticket_spread=np.asarray(norm["log_ticket_spread"].to_numpy(), dtype=np.float64),
+        log_ticket_spread=norms.log_ticket_spread[mccs],
         own_ticket_spread=own_spread(engine, sample, mccs, log_ticket),
-        users_share=np.asarray(norm["users"].to_numpy(), dtype=np.float64) / max(known, 1),
+        users_share=use.users[mccs] / max(use.known, 1),
         portfolio_share=total / total.sum(),
         group_share=shares / shares.sum(axis=1, keepdims=True),
         newcomers=new[-1],
         newcomers_usual=new[:-1].mean(axis=0) if len(new) > 1 else np.zeros(len(mccs)),
-        crowd_surprise=_crowd(heavy, present),
+        crowd_surprise=_crowd(use.heavy_newcomers[:, mccs], int(use.customers[-1])),
     )
-
-
-def _newcomers(engine: Engine, mccs: Ints, weeks: tuple[int, ...]) -> tuple[Floats, Floats]:
-    new, heavy = np.zeros((len(weeks), len(mccs))), np.zeros((len(weeks), len(mccs)))
-    counted = engine.arrow("SELECT * FROM category_newcomers ORDER BY mcc, week_index")
-    row = np.searchsorted(np.asarray(weeks, dtype=np.int64), counted["week_index"].to_numpy())
-    column = np.searchsorted(mccs, counted["mcc"].to_numpy())
-    new[row, column] = counted["newcomers"].to_numpy()
-    heavy[row, column] = counted["heavy_newcomers"].to_numpy()
-    return new, heavy
 
 
 def _crowd(heavy: Floats, present: int) -> Floats:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cardwatch.features.block import Block, Bools, Ints
+from cardwatch.features.block import Block, Bools
 from cardwatch.features.categories import GROUP_PART, PROFILE_WEIGHT, Categories
-from cardwatch.features.portfolio import Portfolio, Window
+from cardwatch.features.portfolio import Portfolio
+from cardwatch.features.rows import Ints
 from cardwatch.features.tickets import OwnTickets, own_tickets, own_tilt
+from cardwatch.features.window import Window
 from cardwatch.robust import Floats
 
 CELL_FEATURES = (

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from cardwatch.features.block import Block, Ints
+from cardwatch.features.block import Block
 from cardwatch.features.noise import own_z
 from cardwatch.features.peers import MEASURES, PeerModel, measures
 from cardwatch.features.portfolio import OwnModels, Portfolio, own_measures, usual_counts
+from cardwatch.features.rows import Ints
 from cardwatch.robust import Floats
 
 GROWTH_CLIP = (-2.0, 5.0)

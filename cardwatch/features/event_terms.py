@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from cardwatch.features.block import Block, Ints
-from cardwatch.features.portfolio import Portfolio, Window
+from cardwatch.features.block import Block
+from cardwatch.features.portfolio import Portfolio
+from cardwatch.features.rows import Ints
+from cardwatch.features.window import Window
 from cardwatch.robust import Floats
 
 
 def events(block: Block, portfolio: Portfolio, level: Floats) -> dict[str, Floats]:
     """Return the features of the family; NaN where they do not apply."""
     refunded, usual_refunded = refunds(block)
-    risky, usual_risky = risky_spend(block, portfolio.risky)
+    risky, usual_risky = risky_spend(block)
     spend = np.nan_to_num(np.maximum(block.spend[:, -1], 0))
     present = {
         "refunds": np.log1p(np.maximum(refunded - usual_refunded, 0) / level),
@@ -31,7 +33,7 @@ def refunds(block: Block) -> tuple[Floats, Floats]:
     return np.nan_to_num(week[:, -1]), history / np.maximum(block.active_weeks, 1)
 
 
-def risky_spend(block: Block, risky: frozenset[int]) -> tuple[Floats, Floats]:
+def risky_spend(block: Block) -> tuple[Floats, Floats]:
     """Return this week's spend in watched categories and the mean of active reference weeks."""
     history = np.nansum(block.risky[:, : block.scored], axis=1)
     return np.nan_to_num(block.risky[:, -1]), history / np.maximum(block.active_weeks, 1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cardwatch.engine import Engine
-from cardwatch.features.block import CENTS, Block, Bools, Ints, load_block
+from cardwatch.features.block import Block, Bools, load_block
 from cardwatch.features.build import block_features
 from cardwatch.features.cell_terms import (
     CELL_FEATURES,
@@ -20,6 +20,7 @@ from cardwatch.features.cell_terms import (
 from cardwatch.features.event_terms import gap_weeks, refunds, risky_spend
 from cardwatch.features.peers import MEASURES
 from cardwatch.features.portfolio import Portfolio
+from cardwatch.features.rows import CENTS, Ints
 from cardwatch.features.tickets import own_tilt
 from cardwatch.robust import Floats, median_rows
 from cardwatch.schema import CategoryFacts, CustomerFacts
@@ -56,6 +57,7 @@ def customer_facts(
     block = load_block(
         engine,
         portfolio.window.scored + 1,
+        portfolio.norms,
         "customer_key IN (SELECT unnest($keys))",
         keys=sorted(keys),
     )
@@ -74,7 +76,7 @@ def _sheet(block: Block, portfolio: Portfolio) -> _Sheet:
         drivers=_drivers(block, view, portfolio),
         usual=_usual(block, portfolio),
         refunds=refunds(block),
-        risky=risky_spend(block, portfolio.risky),
+        risky=risky_spend(block),
         silent=gap_weeks(block, portfolio.window) + ~block.has_rows,
         tilt=own_tilt(block),
         newcomer=newcomer_cells(block, portfolio.window)[0],

@@ -13,7 +13,8 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
-from cardwatch.features.block import Block, Ints
+from cardwatch.features.block import Block
+from cardwatch.features.rows import Ints
 from cardwatch.robust import Floats, median, median_rows, slog, spread
 
 MEASURES = ("spend", "count", "ticket", "categories", "concentration")

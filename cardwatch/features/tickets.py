@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cardwatch.engine import Engine
-from cardwatch.features.block import Block, Ints, positions
+from cardwatch.features.block import Block, positions
+from cardwatch.features.rows import Ints
 from cardwatch.robust import MAD_TO_SD, Floats, median_rows
 
 OWN_WEIGHT = 4.0

@@ -15,4 +15,4 @@ FROM (
     SELECT customer_key, week_index, mcc, spend_cents, transaction_count
     FROM planted_cell
 )
-ORDER BY customer_key, week_index, mcc;
+ORDER BY customer_key, mcc, week_index;

@@ -83,9 +83,8 @@ def listed_customer(
 def portfolio_weeks(engine: Engine, checked: Checked) -> tuple[PortfolioWeek, ...]:
     """Return what all customers together did in each week of the window, oldest first."""
     rows = engine.rows(
-        "SELECT week_index, sum(spend_cents)::BIGINT AS spend_cents, "
-        "sum(transaction_count)::BIGINT AS transaction_count, count(*) AS customers "
-        "FROM customer_week GROUP BY week_index"
+        "SELECT week_index, spend_cents, transaction_count, customers FROM portfolio_week "
+        "WHERE customers > 0"
     )
     found = {row["week_index"]: row for row in rows}
     nothing = {"spend_cents": 0, "transaction_count": 0, "customers": 0}

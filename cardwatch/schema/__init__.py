@@ -10,13 +10,19 @@ Tables in the engine, each made by one step and read by later ones:
     an accepted row in the window.
 ``cell`` (contract)
     ``customer_key INTEGER, week_index TINYINT, mcc SMALLINT, spend_cents BIGINT, transaction_count
-    INTEGER``: one accepted row per customer, week and merchant category, in that order.
+    INTEGER``: one accepted row per customer, merchant category and week, in that order.
     ``week_index`` counts from 0, the oldest reference week, to H, the scored week (H reference
     weeks were asked for). Spend is net of refunds and may be negative.
 ``quarantine`` (contract)
     ``reason VARCHAR, week_value VARCHAR, customer_id VARCHAR, mcc VARCHAR, amount VARCHAR,
     transaction_count VARCHAR, detail VARCHAR, source VARCHAR, row_copies BIGINT``: what was set
     aside, as delivered, with anything that looks like a card number masked.
+``scored_cell`` (features)
+    ``customer_key INTEGER, mcc SMALLINT, spend_cents BIGINT, transaction_count INTEGER``: the
+    scored week's rows with a transaction, in that order.
+``portfolio_week`` (features)
+    ``week_index TINYINT, spend_cents BIGINT, transaction_count BIGINT, customers BIGINT``: all
+    customers together; customers are those with a transaction.
 ``feature`` (features)
     ``customer_key INTEGER, has_rows BOOLEAN, history_weeks TINYINT, peer_group TINYINT`` and one
     DOUBLE per catalogued feature (NULL where it does not apply), in the order of customer_key.

@@ -105,7 +105,7 @@ def test_the_pipeline_command_writes_the_list_with_the_guides_columns_first(
     assert len(rows) == 20
     assert {row["reporting_week"] for row in rows} == {last_week.label}
     log = (installation / "logs" / "app.log").read_text(encoding="utf-8")
-    for detail in ("memory limit 800MB", "datasamples", "running customer_week.sql"):
+    for detail in ("memory limit 800MB", "datasamples", "running category_norm.sql"):
         assert re.search(rf" DEBUG .*{detail}", log), detail
 
 

@@ -11,7 +11,8 @@ from cardwatch.config import FeatureConfig
 from cardwatch.engine import Engine
 from cardwatch.features.build import build_features
 from cardwatch.features.facts import customer_facts
-from cardwatch.features.portfolio import Portfolio, Window
+from cardwatch.features.portfolio import Portfolio
+from cardwatch.features.window import Window
 from cardwatch.schema import CustomerFacts
 
 SCORED = 12

@@ -338,7 +338,7 @@ def compared(
         table, fitted = build(engine, dense)
         assert table.rows_with_spend + table.rows_absent == 300, "keys are places in the arrays"
         ours = {feature.name: column(engine, feature.name) for feature in CATALOG}
-        group = fitted.peers.assign(load_block(engine, WEEKS, "true"))
+        group = fitted.peers.assign(load_block(engine, WEEKS, fitted.norms, "true"))
     assert len(np.unique(group)) > 3
     number = dense.number.astype(np.float64)
     oracle = Oracle(dense.cents / 100, number, np.array(dense.mccs), group)
