@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FIT_CUSTOMERS = 131_072
+FIT_CUSTOMERS = 65_536
 """Customers that portfolio parameters and score laws are fitted on, at most."""
 
 _RANGE = 2**32
