@@ -31,7 +31,7 @@ from cardwatch.features.event_terms import events
 from cardwatch.features.norms import TicketNorms, read_norms
 from cardwatch.features.peers import fit_peers
 from cardwatch.features.portfolio import Portfolio, fit_own
-from cardwatch.features.rows import LEVEL_FLOOR, Ints, Rows, load_rows
+from cardwatch.features.rows import LEVEL_FLOOR, Ints, Rows, select_rows
 from cardwatch.features.use import Use, measure_use
 from cardwatch.features.window import Window
 from cardwatch.parallel import mapped
@@ -76,9 +76,14 @@ def build_features(
     window = _window(checked, engine)
     sample = sample_condition(engine.scalar("SELECT count(*) FROM customer"))
     norms = _norms(engine, window, config, sample)
-    use = measure_use(engine, window, _loaded(engine, window, block_rows))
-    fitted_on = [block_of(rows, norms) for rows in _loaded(engine, window, block_rows, sample)]
-    portfolio = _fit(engine, window, config, seed, norms, use, concatenated(fitted_on))
+    use = measure_use(engine, window, _tables(engine, block_rows))
+    weeks = window.scored + 1
+    parts = mapped(
+        lambda table: block_of(Rows.of(table, weeks), norms),
+        _tables(engine, block_rows, sample),
+        engine.threads,
+    )
+    portfolio = _fit(engine, window, config, seed, norms, use, concatenated(tuple(parts)))
     columns = _columns(window)
     _write(engine, portfolio, columns, block_rows)
     present, absent = engine.execute(
@@ -147,18 +152,16 @@ def _norms(engine: Engine, window: Window, config: FeatureConfig, sample: str) -
     return read_norms(engine, [int(code) for code in config.risky_mccs])
 
 
-def _loaded(
-    engine: Engine, window: Window, block_rows: int, sample: str = "true"
-) -> Iterator[Rows]:
+def _tables(engine: Engine, block_rows: int, sample: str = "true") -> Iterator[pa.Table]:
     """Yield the rows of all customers, or of those in a sample, a range of customers at a time."""
     customers = engine.scalar("SELECT count(*) FROM customer")
     chosen = engine.scalar(f"SELECT count(*) FROM customer WHERE {sample}")
     step = block_rows * max(customers // max(chosen, 1), 1)
     where = f"customer_key >= $low AND customer_key < $high AND {sample}"
     for low in range(0, customers, step):
-        rows = load_rows(engine, window.scored + 1, where, low=low, high=low + step)
-        if rows.customers:
-            yield rows
+        table = select_rows(engine, where, low=low, high=low + step)
+        if table.num_rows:
+            yield table
 
 
 def _fit(
@@ -193,13 +196,13 @@ def _write(engine: Engine, portfolio: Portfolio, columns: tuple[str, ...], block
     kinds = {"customer_key": "INTEGER", "has_rows": "BOOLEAN"}
     kinds |= dict.fromkeys(("history_weeks", "peer_group"), "TINYINT")
     engine.create("feature", kinds | dict.fromkeys(columns, "DOUBLE"))
-    blocks = _loaded(engine, portfolio.window, block_rows)
-    for table in mapped(lambda rows: _as_arrow(rows, portfolio, columns), blocks, engine.threads):
-        engine.append("feature", table)
+    tables = _tables(engine, block_rows)
+    for made in mapped(lambda table: _as_arrow(table, portfolio, columns), tables, engine.threads):
+        engine.append("feature", made)
 
 
-def _as_arrow(rows: Rows, portfolio: Portfolio, columns: tuple[str, ...]) -> pa.Table:
-    block = block_of(rows, portfolio.norms)
+def _as_arrow(table: pa.Table, portfolio: Portfolio, columns: tuple[str, ...]) -> pa.Table:
+    block = block_of(Rows.of(table, portfolio.window.scored + 1), portfolio.norms)
     features, _, group = block_features(block, portfolio)
     arrays: dict[str, pa.Array] = {
         "customer_key": pa.array(block.keys, pa.int32()),

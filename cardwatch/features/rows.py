@@ -43,6 +43,19 @@ class Rows:
     count: Floats
     weeks: int
 
+    @classmethod
+    def of(cls, table: pa.Table, weeks: int) -> Rows:
+        """Return the rows of a table with the columns of ``cell``, put in order where need be."""
+        customer, mcc, week = (_ints(table, name) for name in ("customer_key", "mcc", "week_index"))
+        cents, count = _floats(table, "spend_cents"), _floats(table, "transaction_count")
+        order = (customer << 20) | (mcc << 6) | week
+        if (order[1:] <= order[:-1]).any():  # never after the contract, which sorts
+            placed = np.argsort(order)
+            customer, mcc, week = customer[placed], mcc[placed], week[placed]
+            cents, count = cents[placed], count[placed]
+        is_new = np.diff(customer, prepend=-1) > 0
+        return cls(customer[is_new], np.cumsum(is_new) - 1, mcc, week, cents, count, weeks)
+
     @property
     def customers(self) -> int:
         """Number of customers."""
@@ -133,27 +146,15 @@ def load_rows(engine: Engine, weeks: int, where: str, **parameters: object) -> R
     where : str
         SQL condition over ``customer_key`` with named parameters, from our own code only.
     """
-    table = engine.arrow(
+    return Rows.of(select_rows(engine, where, **parameters), weeks)
+
+
+def select_rows(engine: Engine, where: str, **parameters: object) -> pa.Table:
+    """Read the same rows as the engine's own columns, for `Rows.of`."""
+    return engine.arrow(
         "SELECT customer_key, mcc, week_index, spend_cents, transaction_count FROM cell "
         f"WHERE {where} AND transaction_count > 0",
         **parameters,
-    )
-    customer, mcc, week = (_ints(table, name) for name in ("customer_key", "mcc", "week_index"))
-    cents, count = _floats(table, "spend_cents"), _floats(table, "transaction_count")
-    order = (customer << 20) | (mcc << 6) | week
-    if (order[1:] <= order[:-1]).any():  # never after the contract, which sorts
-        placed = np.argsort(order)
-        customer, mcc, week = customer[placed], mcc[placed], week[placed]
-        cents, count = cents[placed], count[placed]
-    is_new = np.diff(customer, prepend=-1) > 0
-    return Rows(
-        keys=customer[is_new],
-        row=np.cumsum(is_new) - 1,
-        mcc=mcc,
-        week=week,
-        cents=cents,
-        count=count,
-        weeks=weeks,
     )
 
 

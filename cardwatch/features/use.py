@@ -42,9 +42,13 @@ class Use:
         return Use(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
-def measure_use(engine: Engine, window: Window, blocks: Iterator[Rows]) -> Use:
+def measure_use(engine: Engine, window: Window, tables: Iterator[pa.Table]) -> Use:
     """Count over all customers, block by block, and make the engine's table ``portfolio_week``."""
-    total = reduce(add, mapped(lambda rows: use_of(rows, window), blocks, engine.threads))
+
+    def counted(table: pa.Table) -> Use:
+        return use_of(Rows.of(table, window.scored + 1), window)
+
+    total = reduce(add, mapped(counted, tables, engine.threads))
     engine.create(
         "portfolio_week",
         {
