@@ -34,6 +34,7 @@ from cardwatch.features.portfolio import (
     Window,
     fit_own,
 )
+from cardwatch.features.tickets import usual_places_z
 from cardwatch.parallel import mapped
 from cardwatch.robust import Floats
 from cardwatch.sampling import sample_condition
@@ -108,7 +109,12 @@ def block_features(block: Block, portfolio: Portfolio) -> tuple[dict[str, Floats
         block, view, terms, summed_terms(block, view, portfolio.categories)
     )
     features = {
-        **own_history_and_growth(block, portfolio, np.nan_to_num(novelty["new_share"])),
+        **own_history_and_growth(
+            block,
+            portfolio,
+            np.nan_to_num(novelty["new_share"]),
+            usual_places_z(block.cells, view.own, block.rows),
+        ),
         **peer_group(block, portfolio.peers, group),
         **novelty,
         **events(block, portfolio, level),
