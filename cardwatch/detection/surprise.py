@@ -133,7 +133,7 @@ class SurpriseDetector:
             "ORDER BY customer_key",
             keys=list(keys),
         )
-        names, surprise = self._surprises(rows, laws)
+        names, surprise = self._told(rows, laws)
         weighted = surprise * _in_columns(weights, names)
         _, contribution, lead = self._combine(names, weighted, scored.families)
         high = _is_high(rows, names, laws)
@@ -182,7 +182,7 @@ class SurpriseDetector:
         weights: Mapping[str, float],
         families: Sequence[str],
     ) -> pa.Table:
-        names, surprise = self._surprises(batch, laws)
+        names, surprise = self._told(batch, laws)
         weighted = surprise * _in_columns(weights, names)
         alone, contribution, _ = self._combine(names, weighted, families)
         unweighted = self._combine(names, surprise, families)[1] if weights else contribution
@@ -198,7 +198,7 @@ class SurpriseDetector:
             columns[f"{family}_contribution"] = pa.array(contribution[:, f])
         return pa.table(columns)
 
-    def _surprises(
+    def _told(
         self, rows: pa.RecordBatch | pa.Table, laws: Mapping[str, Law]
     ) -> tuple[list[str], Floats]:
         """Return the features that have a law, and their surprises times their own weights."""
