@@ -36,7 +36,8 @@ most surprising feature speaks for it, and a listed customer has at most one rea
 *Side* says which end is surprising: `upper` only high values, `two` both. The *sentence* is what
 the reason says, with the customer's numbers in the place of the names in braces; where two are
 given, the second one is for low values. `log ratio` is the logarithm of an amount over the
-customer's level, the usual weekly spend plus 20. How columns become a score is told in
+customer's level, the usual weekly spend plus 20. *Weight* is how much the feature's surprise counts
+([why](../explanation/method.md#features-do-not-tell-alike)). How columns become a score is told in
 [how a run works](../explanation/how-a-run-works.md).
 """
 
@@ -124,8 +125,8 @@ def features_page() -> str:
     parts = [_FEATURES_HEAD.format(made=_MADE.format(source="cardwatch/features/catalog.py"))]
     for family, features in groupby(CATALOG, key=lambda feature: feature.family):
         parts.append(f"\n## {family}\n\n")
-        parts.append("| feature | unit | side | reason code | sentence | what it is |\n")
-        parts.append("|---|---|---|---|---|---|\n")
+        parts.append("| feature | unit | side | weight | reason code | sentence | what it is |\n")
+        parts.append("|---|---|---|---|---|---|---|\n")
         parts += [_feature_row(feature) for feature in features]
     return "".join(parts)
 
@@ -171,7 +172,8 @@ def _feature_row(feature: Feature) -> str:
     sentences = feature.sentence
     if feature.sentence_low:
         sentences += f"<br>{feature.sentence_low}"
-    cells = (f"`{feature.name}`", feature.unit, feature.side, f"`{feature.code}`", sentences)
+    name, code, weight = f"`{feature.name}`", f"`{feature.code}`", f"{feature.weight:g}"
+    cells = (name, feature.unit, feature.side, weight, code, sentences)
     return f"| {' | '.join(_cell(text) for text in (*cells, feature.doc))} |\n"
 
 

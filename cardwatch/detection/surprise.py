@@ -2,7 +2,8 @@
 
 Each feature's value becomes a surprise (see `tails`). The largest inside a family speaks for it;
 the families, sorted, are added with weights 1, d, d², … (``model.decay``). The terms are the
-reasons. What was learnt from verdicts multiplies the surprises of features, before anything else.
+reasons. Before anything else a feature's surprise is multiplied by its weight in the catalogue, and
+by what was learnt from verdicts.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ HALF_SCORE = 10.0
 SCORE_DECIMALS = 9
 BLOCK_ROWS = 32_768
 """Customers scored at once by each thread."""
-_VERSION = 3
+_VERSION = 4
 
 
 class SurpriseDetector:
@@ -132,7 +133,7 @@ class SurpriseDetector:
             "ORDER BY customer_key",
             keys=list(keys),
         )
-        names, surprise = _surprises(rows, laws)
+        names, surprise = self._told(rows, laws)
         weighted = surprise * _in_columns(weights, names)
         _, contribution, lead = self._combine(names, weighted, scored.families)
         high = _is_high(rows, names, laws)
@@ -181,7 +182,7 @@ class SurpriseDetector:
         weights: Mapping[str, float],
         families: Sequence[str],
     ) -> pa.Table:
-        names, surprise = _surprises(batch, laws)
+        names, surprise = self._told(batch, laws)
         weighted = surprise * _in_columns(weights, names)
         alone, contribution, _ = self._combine(names, weighted, families)
         unweighted = self._combine(names, surprise, families)[1] if weights else contribution
@@ -196,6 +197,14 @@ class SurpriseDetector:
             columns[f"{family}_surprise"] = pa.array(alone[:, f])
             columns[f"{family}_contribution"] = pa.array(contribution[:, f])
         return pa.table(columns)
+
+    def _told(
+        self, rows: pa.RecordBatch | pa.Table, laws: Mapping[str, Law]
+    ) -> tuple[list[str], Floats]:
+        """Return the features that have a law, and their surprises times their own weights."""
+        names, surprise = _surprises(rows, laws)
+        own = {name: self._features[name].weight for name in names}
+        return names, surprise * _in_columns(own, names)
 
     def _combine(
         self, names: Sequence[str], surprise: Floats, families: Sequence[str]

@@ -32,6 +32,7 @@ from cardwatch.features.norms import TicketNorms, read_norms
 from cardwatch.features.peers import fit_peers
 from cardwatch.features.portfolio import Portfolio, fit_own
 from cardwatch.features.rows import LEVEL_FLOOR, Ints, Rows, select_rows
+from cardwatch.features.tickets import usual_places_z
 from cardwatch.features.use import Use, measure_use
 from cardwatch.features.window import Window
 from cardwatch.parallel import mapped
@@ -112,7 +113,12 @@ def block_features(block: Block, portfolio: Portfolio) -> tuple[dict[str, Floats
         block, view, terms, summed_terms(block, view, portfolio.categories)
     )
     features = {
-        **own_history_and_growth(block, portfolio, np.nan_to_num(novelty["new_share"])),
+        **own_history_and_growth(
+            block,
+            portfolio,
+            np.nan_to_num(novelty["new_share"]),
+            usual_places_z(block.cells, view.own, block.rows),
+        ),
         **peer_group(block, portfolio.peers, group),
         **novelty,
         **events(block, portfolio, level),

@@ -42,6 +42,7 @@ def _own_history() -> Iterator[Feature]:
         ("spend", "usual_spend", "own median"),
         f"log1p of net spend: {_OWN} (a + b/μ, fitted over customers)",
         "{spent_only} this week; the usual week is {usual_spend}",
+        weight=0.8,
     )
     yield Feature(
         "own_count",
@@ -53,6 +54,7 @@ def _own_history() -> Iterator[Feature]:
         ("count", "usual_count", "own median"),
         f"Anscombe transform 2√(n + 3/8) of the count (Anscombe 1948): {_OWN} (1 + 1.3 s²μ)",
         "Made only {transactions} this week; the usual week has {usual_count}",
+        weight=1.1,
     )
 
 
@@ -66,6 +68,7 @@ def _growth() -> Iterator[Feature]:
         "{spend_and_count_grew}: {spend} in {transactions}, usually {usual_spend} in {usual_count}",
         ("spend", "usual_spend", "own median"),
         "(z spend + z count)/√2, each clipped to [-2, 5]",
+        weight=0.5,
     )
     yield Feature(
         "growth_count_ticket",
@@ -87,7 +90,10 @@ def _growth() -> Iterator[Feature]:
         "GROWTH_IN_USUAL_CATEGORIES",
         "{usual_places_grew}: {spend} in {transactions}, usually {usual_spend} in {usual_count}",
         ("spend", "usual_spend", "own median"),
-        "(z spend + z count + z ticket)/√3, clipped, × (1 - share of spend in new categories)",
+        "(z count + z ticket)/√2, each clipped to [-2, 5], × (1 - share of spend in new "
+        "categories); z ticket is that of the categories used before against the customer's own "
+        "norms, each clipped at 3 and weighted by √min(count, 9)",
+        weight=1.1,
     )
     yield Feature(
         "growth_four_weeks",
@@ -99,6 +105,7 @@ def _growth() -> Iterator[Feature]:
         "{usual_four_weeks}",
         ("spend_four_weeks", "usual_four_weeks", "own median"),
         "(z spend + z count + z ticket)/√3, clipped, summed over the last four weeks, /2",
+        weight=0.8,
     )
 
 
@@ -113,6 +120,7 @@ def _peer_group() -> Iterator[Feature]:
         ("spend", "peer_spend", "peer median"),
         f"slog of net spend, never under 0: {_PEER}",
         "{spent_only}; similar customers spend about {peer_spend} a week",
+        weight=0.8,
     )
     yield Feature(
         "peer_count",
@@ -124,6 +132,7 @@ def _peer_group() -> Iterator[Feature]:
         ("count", "peer_count", "peer median"),
         f"log1p of the count: {_PEER}",
         "Made only {transactions}; similar customers make about {peer_count} a week",
+        weight=0.5,
     )
     yield Feature(
         "peer_ticket",
@@ -135,6 +144,7 @@ def _peer_group() -> Iterator[Feature]:
         ("ticket", "peer_ticket", "peer median"),
         f"slog of spend per transaction: {_PEER}",
         "Spent only {ticket} a transaction on average; similar customers spend about {peer_ticket}",
+        weight=0.8,
     )
     yield Feature(
         "peer_categories",
@@ -146,6 +156,7 @@ def _peer_group() -> Iterator[Feature]:
         ("category_count", "peer_categories", "peer median"),
         f"log1p of the number of categories: {_PEER}",
         "Spent in only {categories}; similar customers use about {peer_categories} a week",
+        weight=0.5,
     )
     yield Feature(
         "peer_concentration",
@@ -158,6 +169,7 @@ def _peer_group() -> Iterator[Feature]:
         ("concentration", "peer_concentration", "peer median"),
         f"Herfindahl index of spend over categories: {_PEER}",
         "Spend is spread over {categories}, more evenly than similar customers spread theirs",
+        weight=0.8,
     )
 
 
@@ -172,6 +184,7 @@ def _novelty() -> Iterator[Feature]:
         "{new_categories}",
         ("new_share", "", "own history"),
         "share of absolute spend in categories without a transaction in the reference weeks",
+        weight=0.5,
     )
     yield Feature(
         "new_amount",
@@ -182,6 +195,7 @@ def _novelty() -> Iterator[Feature]:
         "Spent {new_amount} in {new_places} not used in the weeks before: {new_categories}",
         ("new_amount", "", "own history"),
         "log1p(spend in such categories / level)",
+        weight=0.5,
     )
     yield Feature(
         "mix_spend",
@@ -194,6 +208,7 @@ def _novelty() -> Iterator[Feature]:
         ("driver_share", "driver_usual_share", "own history"),
         "Kullback–Leibler divergence of the week's spend shares from the customer's smoothed "
         "profile (own counts + 8 × (.8 peer group + .2 portfolio))",
+        weight=0.5,
     )
     yield Feature(
         "mix_count",
@@ -205,6 +220,7 @@ def _novelty() -> Iterator[Feature]:
         "{driver}{driver_usually_done}",
         ("driver_count_share", "driver_usual_count_share", "own history"),
         "the same divergence for shares of transactions, × n/√(n + 10)",
+        weight=1.1,
     )
     yield Feature(
         "unusual_category",
@@ -215,6 +231,7 @@ def _novelty() -> Iterator[Feature]:
         "{spent} {driver_amount} at {driver}, unusual for {driver_unusual_for}",
         ("driver_amount", "driver_usual", "own mean"),
         f"log1p(spend / level) × -ln(profile share of the category), {_CELL}",
+        weight=0.5,
     )
     yield Feature(
         "rare_category",
@@ -225,6 +242,7 @@ def _novelty() -> Iterator[Feature]:
         "{spent} {driver_amount} at {driver}, {driver_use}",
         ("driver_amount", "driver_usual", "own mean"),
         f"log1p(spend / level) × -ln(share of customers who use the category), {_CELL}",
+        weight=0.5,
     )
     yield Feature(
         "new_dear_categories",
@@ -237,7 +255,10 @@ def _novelty() -> Iterator[Feature]:
         ("new_amount", "", "own history"),
         "sum over categories without a transaction in the reference weeks, for customers with "
         "three active ones, of -ln(share of customers who use the category) × (1 + robust z of the "
-        "ticket, clipped to [-1, 4])",
+        "ticket, clipped to [-1, 4]) × (1 + ln min(count, 9)); over the root of how often the "
+        "customer goes to new places, relative to everybody (share of purchases that were the only "
+        "one in their category, Good 1953; everybody's weighs as much as 20 purchases)",
+        weight=1.15,
     )
     yield Feature(
         "heavy_newcomers",
@@ -249,7 +270,8 @@ def _novelty() -> Iterator[Feature]:
         "{driver_others_are} new this week (usually about {driver_others_usual})",
         ("driver_amount", "driver_usual", "own mean"),
         f"for who spends over .4 of their level in a new category: {_NEGATIVE_BINOMIAL}; "
-        f"less 1.5, and at most 1 - log10(share of customers who do so), {_CELL}",
+        "plus -log10(share of customers who use the category), less 2.5, and at most "
+        f"1 - log10(share of customers who do so), {_CELL}",
         law="surprise",
     )
 
@@ -278,7 +300,10 @@ def _ticket() -> Iterator[Feature]:
         "about {driver_norm} each",
         ("driver_ticket", "driver_norm", "category norm"),
         f"{_OWN_TICKET}; the larger of that of the mean ticket × min(count, 9)^¼ and that of what "
-        f"is left for one purchase if the others are as usual, {_CELL}",
+        "is left for one purchase if the others are as usual, in a spread half-way to the middle "
+        f"category's (geometrically), × √(n/(n + 8)) for n earlier purchases there, {_CELL}",
+        law="shape",
+        weight=1.2,
     )
     yield Feature(
         "small_tickets",
@@ -289,6 +314,7 @@ def _ticket() -> Iterator[Feature]:
         "Made {driver_purchases} at {driver}, where {driver_norm} is usual",
         ("driver_ticket", "driver_norm", "category norm"),
         f"-z × log1p(count) where the net spend is positive, {_CELL}",
+        weight=0.8,
     )
     yield Feature(
         "ticket_mean",
@@ -300,6 +326,7 @@ def _ticket() -> Iterator[Feature]:
         ("driver_ticket", "driver_norm", "category norm"),
         f"{_OWN_TICKET}, × min(count, 9)^¼, clipped to [-3, 5], summed over categories, "
         "/√(number of categories)",
+        weight=0.8,
     )
 
 

@@ -18,7 +18,7 @@ from cardwatch.robust import Floats
 PROFILE_WEIGHT = 8.0
 """Pseudo-transactions of the smoothed profile: .8 from the peer group, .2 from the portfolio."""
 GROUP_PART = 0.8
-CROWD_ALLOWANCE = 1.5
+CROWD_ALLOWANCE = 2.5
 """Taken off a crowd's surprise, in log10: among many categories one is always beyond chance."""
 CROWD_BONUS = 1.0
 """By how much, in log10, a crowd's surprise may be more than that of its members' rarity."""
@@ -33,8 +33,10 @@ class Categories:
     `users_share`: share of customers with history who used it. `group_share`: smoothed share of
     transactions of each peer group, shape (k, m); `portfolio_share` of all. `newcomers`,
     `newcomers_usual`: customers new to it this week, and the mean of the weeks before.
-    `crowd_surprise`: -log10 of the tail of the number of other newcomers who spend heavily, as far
-    as it is more than some category's in 30 shows, and bounded by how few customers share it.
+    `crowd_surprise`: -log10 of the tail of the number of other newcomers who spend heavily, times
+    the category's share of users, as far as it is more than chance shows among many categories, and
+    bounded by how few customers share it. `once_share`: share of all purchases of the reference
+    weeks that were the customer's only one in their category.
     """
 
     mccs: Ints
@@ -47,6 +49,12 @@ class Categories:
     newcomers: Floats
     newcomers_usual: Floats
     crowd_surprise: Floats
+    once_share: float
+
+    @property
+    def rarity(self) -> Floats:
+        """-ln of the share of customers with history who used each category, 7.6 at most."""
+        return _rarity(self.users_share)
 
     def index(self, mcc: Ints) -> Ints:
         """Return the position of each MCC; every MCC of the window has one."""
@@ -67,27 +75,46 @@ def fit_categories(
     np.add.at(shares, (group[sample.profile.row], column), sample.profile.count)
     new = use.newcomers[:, mccs]
     log_ticket = norms.log_ticket[mccs]
+    users_share = use.users[mccs] / max(use.known, 1)
     return Categories(
         mccs=mccs,
         log_ticket=log_ticket,
         log_ticket_spread=norms.log_ticket_spread[mccs],
         own_ticket_spread=own_spread(engine, sample, mccs, log_ticket),
-        users_share=use.users[mccs] / max(use.known, 1),
+        users_share=users_share,
         portfolio_share=total / total.sum(),
         group_share=shares / shares.sum(axis=1, keepdims=True),
         newcomers=new[-1],
         newcomers_usual=new[:-1].mean(axis=0) if len(new) > 1 else np.zeros(len(mccs)),
-        crowd_surprise=_crowd(use.heavy_newcomers[:, mccs], int(use.customers[-1])),
+        crowd_surprise=_crowd(
+            use.heavy_newcomers[:, mccs],
+            int(use.customers[-1]),
+            _rarity(users_share) / np.log(10),
+        ),
+        once_share=_once_share(sample),
     )
 
 
-def _crowd(heavy: Floats, present: int) -> Floats:
+def _rarity(users_share: Floats) -> Floats:
+    return np.asarray(-np.log(users_share * 0.999 + 0.0005))
+
+
+def _once_share(sample: Block) -> float:
+    count = sample.profile.count
+    return float(((count == 1).sum() + 0.5) / (count.sum() + 1.0))
+
+
+def _crowd(heavy: Floats, present: int, rarity: Floats) -> Floats:
     """Surprise of one customer in a crowd of heavily spending newcomers; `heavy` has shape (K, m).
 
-    A crowd of a thousand may be beyond chance, but each of its members is one of a thousand.
+    Many places that everybody uses have a crowd now and then; a crowd where few ever go (`rarity`,
+    in log10) is no chance. A crowd of a thousand may be beyond chance, but each of its members is
+    one of a thousand.
     """
     share = np.maximum(heavy[-1], 1) / max(present, 1)
-    return np.clip(_surprise(heavy) - CROWD_ALLOWANCE, 0, CROWD_BONUS - np.log10(share))
+    crowd = _surprise(heavy)
+    beyond = np.where(crowd > 0, crowd + rarity - CROWD_ALLOWANCE, 0.0)
+    return np.clip(beyond, 0, CROWD_BONUS - np.log10(share))
 
 
 def _surprise(counts: Floats) -> Floats:

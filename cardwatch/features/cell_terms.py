@@ -32,6 +32,10 @@ SUMMED_FEATURES = ("new_dear_categories", "ticket_mean")
 SEASONED_WEEKS = 3
 """Active reference weeks from which a category can be new to a customer."""
 DEARNESS = (-1.0, 4.0)
+COUNTED_NEW = 9
+"""Purchases in a new category from which more of them add nothing."""
+RATE_WEIGHT = 20.0
+"""How many of the customer's own purchases weigh as much as everybody's rate of new places."""
 OWN_TICKETS = (-3.0, 5.0)
 
 
@@ -86,7 +90,13 @@ def view_cells(block: Block, portfolio: Portfolio, group: Ints, level: Floats) -
         expected_share=(cells.history_count + PROFILE_WEIGHT * prior)
         / (history[cells.row] + PROFILE_WEIGHT),
         ticket_z=away / categories.log_ticket_spread[category],
-        own=own_tickets(block, away, norm, categories.own_ticket_spread[category]),
+        own=own_tickets(
+            block,
+            away,
+            norm,
+            categories.own_ticket_spread[category],
+            float(np.median(categories.own_ticket_spread)),
+        ),
         has_history=block.active_weeks > 0,
         level=level,
     )
@@ -97,12 +107,11 @@ def cell_terms(
 ) -> dict[str, Floats]:
     """Return, per feature of `CELL_FEATURES`, the term of each cell."""
     cells = block.cells
-    users = categories.users_share[view.category] * 0.999 + 0.0005
     # A net refund is no small purchase, however little is left of the two.
     low = np.where(cells.spend > 0, np.maximum(-view.ticket_z, 0), 0)
     terms = {
         "unusual_category": view.size * -np.log(view.expected_share),
-        "rare_category": view.size * -np.log(users),
+        "rare_category": view.size * categories.rarity[view.category],
         "ticket_max": view.ticket_z,
         "ticket_largest": view.own.largest,
         "small_tickets": low * np.log1p(cells.count),
@@ -117,14 +126,28 @@ def cell_terms(
 def summed_terms(block: Block, view: CellView, categories: Categories) -> dict[str, Floats]:
     """Return the terms of the features that are sums over the week's categories."""
     cells = block.cells
-    users = categories.users_share[view.category] * 0.999 + 0.0005
     seasoned = (block.active_weeks >= SEASONED_WEEKS)[cells.row]
     fresh = view.is_new & seasoned & (cells.spend > 0)
     dear = np.maximum(1 + np.clip(view.ticket_z, *DEARNESS), 0)
+    dear *= 1 + np.log(np.minimum(cells.count, COUNTED_NEW))
+    dear *= categories.rarity[view.category] / np.sqrt(curiosity(block, categories))[cells.row]
     return {
-        "new_dear_categories": np.where(fresh, -np.log(users) * dear, 0),
+        "new_dear_categories": np.where(fresh, dear, 0),
         "ticket_mean": np.clip(view.own.mean, *OWN_TICKETS),
     }
+
+
+def curiosity(block: Block, categories: Categories) -> Floats:
+    """Return how often a customer goes to new places, relative to everybody, shape (n,).
+
+    The probability that a next purchase is in a category without any is about the share of
+    purchases that stayed the only one in theirs (Good 1953, Biometrika 40, 237-264); the
+    customer's own is shrunk toward the portfolio's.
+    """
+    profile, everybody = block.profile, categories.once_share
+    done = np.bincount(profile.row, weights=profile.count, minlength=block.rows)
+    once = np.bincount(profile.row, weights=profile.count == 1, minlength=block.rows)
+    return np.asarray((once + RATE_WEIGHT * everybody) / (done + RATE_WEIGHT) / everybody)
 
 
 def newcomer_cells(block: Block, window: Window) -> tuple[Bools, Bools]:

@@ -34,6 +34,8 @@ class Feature:
     law : {"line", "shape", "surprise"}
         How a value becomes a surprise: beyond the body by a straight line, by a tail whose shape
         the body gives, or not at all, because it is -log10 of a probability already.
+    weight : float
+        How much its surprise counts before anything is learnt from verdicts, over 0.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Feature:
     doc: str
     sentence_low: str = ""
     law: Literal["line", "shape", "surprise"] = "line"
+    weight: float = 1.0
 
     @property
     def words(self) -> str:

@@ -44,6 +44,7 @@ def test_every_row_is_complete(feature: Feature) -> None:
     assert feature.unit
     assert feature.doc
     assert feature.shows[2] in BASES
+    assert 0.25 <= feature.weight <= 2, "no feature is silenced, and none drowns the others"
     assert not feature.sentence.endswith("."), "sentences stand in a cell of a table"
 
 

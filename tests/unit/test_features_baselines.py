@@ -52,7 +52,9 @@ def test_the_scored_week_is_in_none_of_its_baselines(engine: Engine) -> None:
         "mccs",
         "log_ticket",
         "log_ticket_spread",
+        "own_ticket_spread",
         "users_share",
+        "once_share",
         "portfolio_share",
         "newcomers_usual",
     ):

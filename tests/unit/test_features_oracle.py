@@ -105,10 +105,13 @@ class Oracle:
         cs, cc, ct = (np.clip(np.nan_to_num(z), -2, 5) for z in (spend, count, ticket))
         joint = (cs + cc + ct) / np.sqrt(3)
         now = SCORED
+        usual_places = cc[:, now] + np.clip(self.usual_tickets(), -2, 5)
         growth = {
             "growth_spend_count": (cs + cc)[:, now] / np.sqrt(2),
             "growth_count_ticket": (cc + ct)[:, now] / np.sqrt(2),
-            "growth_usual_categories": joint[:, now] * (1 - self.novelty()["new_share"]),
+            "growth_usual_categories": usual_places
+            / np.sqrt(2)
+            * (1 - self.novelty()["new_share"]),
             "growth_four_weeks": joint[:, -4:].sum(axis=1) / 2,
         }
         known = ~np.isnan(count[:, now])
@@ -147,8 +150,8 @@ class Oracle:
     def ticket_z(self) -> Floats:
         return np.asarray(self.away()[:, SCORED] / self.ticket_norms()[1])
 
-    def own_tickets(self) -> tuple[Floats, Floats]:
-        """The z of the mean ticket and of the largest purchase, against the own norm; 0 unpaid."""
+    def own_tickets(self) -> tuple[Floats, Floats, Floats]:
+        """The z of the ticket, of their mean and of the largest one, to the own norm; 0 unpaid."""
         away = self.away()
         recent = np.abs(away[:, SCORED - 6 : SCORED])
         spread = np.array(
@@ -164,16 +167,34 @@ class Oracle:
         usual = np.log(np.where(bought > 0, paid, 1) / np.maximum(bought, 1))
         beyond = away[:, SCORED] - (usual - norm) * bought / (bought + 4)
         n = self.C[:, SCORED]
-        mean = beyond / spread * np.minimum(n, 9) ** 0.25
-        left = n * np.exp(beyond) - (n - 1) * np.exp(spread**2 / 4)
-        largest = np.maximum(np.log(np.maximum(left, 0.05)) / spread, mean)
+        ticket = beyond / spread
+        mean = ticket * np.minimum(n, 9) ** 0.25
+        root = np.sqrt(np.minimum(n, 9)) * (bought > 0) * (self.S[:, SCORED] > 0)
+        alone = beyond.copy()
+        for c in range(n.shape[1]):
+            rest = root.copy()
+            rest[:, c] = 0
+            dearer = (rest * np.clip(np.nan_to_num(beyond), -1, 1)).sum(axis=1)
+            alone[:, c] -= np.maximum(dearer / (rest.sum(axis=1) + 1), 0)
+        left = n * np.exp(alone) - (n - 1) * np.exp(spread**2 / 4)
+        all_larger = alone / spread * np.minimum(n, 9) ** 0.25
+        largest = np.maximum(np.log(np.maximum(left, 0.05)) / spread, all_larger)
+        largest = largest * np.sqrt(bought / (bought + 8)) * np.sqrt(spread / np.median(spread))
         spent = self.S[:, SCORED] > 0
-        return np.where(spent, mean, 0), np.where(spent, largest, 0)
+        return np.where(spent, ticket, 0), np.where(spent, mean, 0), np.where(spent, largest, 0)
+
+    def usual_tickets(self) -> Floats:
+        n = np.minimum(self.C[:, SCORED], 9)
+        usual = (self.C[:, :SCORED].sum(axis=1) > 0) & (self.S[:, SCORED] > 0)
+        z = np.clip(self.own_tickets()[0], -3, 3)
+        total = (np.sqrt(n) * z * usual).sum(axis=1)
+        weight = (np.sqrt(n) * usual).sum(axis=1)
+        return np.where(weight > 0, total / np.sqrt(np.maximum(weight, 1)), 0)
 
     def tickets(self) -> dict[str, Floats]:
         z, used = self.ticket_z(), self.used
         z0 = np.nan_to_num(z)
-        mean, largest = self.own_tickets()
+        _, mean, largest = self.own_tickets()
         return {
             "ticket_max": np.where(used, z, -np.inf).max(axis=1),
             "ticket_largest": np.where(used, largest, -np.inf).max(axis=1),
@@ -248,8 +269,13 @@ class Oracle:
         rarity = -np.log(rarity * 0.999 + 0.0005)
         dear = np.maximum(1 + np.clip(np.nan_to_num(self.ticket_z()), -1, 4), 0)
         known = new & (self.S[:, SCORED] > 0) & (self.active_weeks >= 3)[:, None]
+        often = 1 + np.log(np.clip(c, 1, 9))
+        once, done = (history == 1).sum(axis=1), history.sum(axis=1)
+        everybody = (once.sum() + 0.5) / (done.sum() + 1)
+        rate = (once + 20 * everybody) / (done + 20) / everybody
+        dear_and_rare = (rarity * dear * often * known).sum(axis=1) / np.sqrt(rate)
         return {
-            "new_dear_categories": (rarity * dear * known).sum(axis=1),
+            "new_dear_categories": dear_and_rare,
             "new_share": (share * new).sum(axis=1),
             "new_amount": np.log1p((amount * new).sum(axis=1) / self.level),
             "mix_spend": kl,
@@ -268,8 +294,10 @@ class Oracle:
             fresh &= np.asarray(self.active[:, before].any(axis=1))[:, None]
             big.append(fresh & heavy[:, w])
         counts = np.sum(big, axis=1)
-        rarity = -np.log10(np.maximum(counts[-1], 1) / self.here.sum())
-        crowd = np.clip(self.tail(counts) - 1.5, 0, 1 + rarity)
+        used = (self.C[:, :SCORED].sum(axis=1) > 0).sum(axis=0) / (self.active_weeks > 0).sum()
+        beyond = self.tail(counts) - np.log10(used * 0.999 + 0.0005) - 2.5
+        members = -np.log10(np.maximum(counts[-1], 1) / self.here.sum())
+        crowd = np.clip(np.where(self.tail(counts) > 0, beyond, 0), 0, 1 + members)
         return {"heavy_newcomers": (big[-1] * crowd).max(axis=1)}
 
     @staticmethod

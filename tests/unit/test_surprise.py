@@ -190,3 +190,15 @@ def test_a_state_of_other_features_or_another_form_is_refused(engine: Engine) ->
         damaged = replace(fitted, state={**fitted.state, "laws": laws})
         with pytest.raises(ModelError, match="cannot be used"):
             detector().score(engine, table, damaged)
+
+
+def test_a_features_weight_multiplies_its_surprise(engine: Engine) -> None:
+    table, told = fill(engine, portfolio()), {}
+    for weight in (1.0, 0.5):
+        features = [replace(each, weight=weight) for each in FEATURES]
+        SurpriseDetector(ModelConfig(), features, {}).fit_score(engine, table)
+        told[weight] = scores(engine)
+    for family in FAMILIES:
+        name = f"{family}_surprise"
+        np.testing.assert_allclose(told[0.5][name], told[1.0][name] / 2)
+    assert told[1.0]["ticket_surprise"].max() > 2
