@@ -16,7 +16,8 @@ from scipy.special import stdtrit
 
 from cardwatch.backtesting.past import Past
 from cardwatch.backtesting.trial import Refused, Sought, Trial
-from cardwatch.injection import Kind, Plan, Strength
+from cardwatch.case_kinds import Kind, Strength
+from cardwatch.injection import Plan
 from cardwatch.review.figures import CONFIDENCE, Figures, Rate, wilson
 from cardwatch.week import ReportingWeek
 

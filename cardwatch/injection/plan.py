@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cardwatch.case_kinds import Kind, Strength
 from cardwatch.engine import Engine
 from cardwatch.injection.cases import Changes, planted
-from cardwatch.injection.kinds import Kind, Strength
 from cardwatch.injection.spending import Customer, Market, Spend
 from cardwatch.schema import Checked
 

@@ -17,9 +17,9 @@ from cardwatch.backtesting import (
     scorable_weeks,
 )
 from cardwatch.backtesting.figures import Found
+from cardwatch.case_kinds import Kind, Strength
 from cardwatch.errors import WeekNotAvailableError
 from cardwatch.history import EarlierWeek, History
-from cardwatch.injection import Kind, Strength
 from cardwatch.week import ReportingWeek
 
 WEEK = ReportingWeek.parse("2025-46")

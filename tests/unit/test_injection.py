@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 from cells import RARE, fill, portfolio, steady
 
-from cardwatch.engine import Engine
-from cardwatch.injection import Kind, Plan, Strength, Wish, plan_cases, plant
-from cardwatch.injection.cases import (
+from cardwatch.case_kinds import (
     CARD_TEST_CODES,
     CASH_CODES,
     GAMBLING_CODES,
     TAKEOVER_CODES,
     TRANSFER_CODES,
-    Changes,
-    planted,
+    Kind,
+    Strength,
 )
+from cardwatch.engine import Engine
+from cardwatch.injection import Plan, Wish, plan_cases, plant
+from cardwatch.injection.cases import Changes, planted
 from cardwatch.injection.spending import Customer, Market, Spend, Week
 from cardwatch.schema import Checked
 
