@@ -73,7 +73,7 @@ def _run(
     is_told: bool,
 ) -> None:
     sinks = open_sinks(config)
-    choose = wanted_week(config, wanted, allow_partial)
+    choose = wanted_week(config, wanted, allow_partial=allow_partial, again="python main.py ")
     result: RunResult | None = None
     receipts: list[Receipt] = []
     told: tuple[str, ...] = ()
