@@ -30,9 +30,13 @@ SAME_EVERYWHERE = {
 the statements, types and words in which versions differ are all met in the other files."""
 BETWEEN = (
     "tests/contract/test_source_contract.py",
+    "tests/integration/test_cli_db_upgrade.py",
     "tests/integration/test_cli_postgres.py",
+    "tests/integration/test_cli_publish.py",
     "tests/integration/test_database_guide_roles.py",
     "tests/integration/test_database_publish.py",
+    "tests/integration/test_database_publish_rights.py",
+    "tests/integration/test_database_publish_values.py",
     "tests/integration/test_database_reviews.py",
     "tests/integration/test_database_upgrade.py",
     "tests/integration/test_postgres_source.py",
