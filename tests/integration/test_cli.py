@@ -16,12 +16,20 @@ from cardwatch import cli, errors
 from cardwatch.cli import run_main
 
 HEAVY = ("duckdb", "numpy", "pandas", "pyarrow", "sklearn", "cardwatch.commands")
+STATISTICS = ("pandas", "scipy", "sklearn")
 
 
-def test_importing_the_command_line_imports_nothing_heavy() -> None:
-    code = f"import sys, cardwatch.cli; print([n for n in {HEAVY!r} if n in sys.modules])"
+def test_the_command_line_imports_nothing_heavy_and_commands_import_no_statistics() -> None:
+    commands = ", ".join(
+        f"cardwatch.commands.{path.stem}"
+        for path in (ROOT / "cardwatch" / "commands").glob("[a-z]*.py")
+    )
+    code = (
+        f"import sys, cardwatch.cli; print([n for n in {HEAVY!r} if n in sys.modules])\n"
+        f"import {commands}; print([n for n in {STATISTICS!r} if n in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout == "[]\n", done.stderr
+    assert done.stdout == "[]\n[]\n", done.stderr
 
 
 @pytest.mark.parametrize(
