@@ -117,7 +117,8 @@ def _after(
     around = Surroundings(LoadedConfig(config), settings, now)
 
     def measure() -> None:
-        write_metrics(run_metrics(last, around.records), settings.metrics, RUN_FILE)
+        registry = run_metrics(last, around.records, config.drift)
+        write_metrics(registry, settings.metrics, RUN_FILE)
 
     problems = run_problems(last, noted.summary, noted.facts)
     _whatever_happens(lambda: write_last_run(folder, last), say)
