@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from cardwatch.case_kinds import Kind, Strength
 from cardwatch.config import Config, public_dict
 from cardwatch.engine import Engine
+from cardwatch.fingerprints import score_basis
 from cardwatch.history import EarlierWeek, History
 from cardwatch.injection import Plan, Wish, plan_cases, plant
-from cardwatch.manifest import score_basis
 from cardwatch.pipeline import SCORE_VERSION, Parts, RunResult, check_week, score_week
 from cardwatch.schema import Checked
 from cardwatch.week import ReportingWeek
