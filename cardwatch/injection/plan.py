@@ -192,7 +192,8 @@ def _deal(engine: Engine, wish: Wish, cases: int) -> Iterator[_Draw]:
         few=max(FEW_BUSY, cases),
     )
     dropped = busy if Kind.DROP in wish.kinds else []
-    others = iter(each for each in _drawn(engine, wanted + cases) if each not in set(dropped))
+    taken = set(dropped)
+    others = iter([each for each in _drawn(engine, wanted + cases) if each not in taken])
     turns = {Kind.DROP: iter(dropped)}
     for number in range(cases):
         for kind in wish.kinds:
