@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from cardwatch.config import DriftConfig
 from cardwatch.errors import ConfigurationError
 from cardwatch.fingerprints import overall_fingerprint, score_basis, scores_fingerprint
 from cardwatch.schema import Checked, Distributions, Drift, PeerGroup, Scored, WeekReport
@@ -189,6 +190,14 @@ class RunManifest(_Record):
             histograms=self.feature_histograms,
             categories=self.category_counts,
         )
+
+    @property
+    def drift_limits(self) -> DriftConfig:
+        """The limits that the run went by; the usual ones where an older version recorded none."""
+        section = self.configuration.get("drift")
+        recorded = section if isinstance(section, dict) else {}
+        known = {name: recorded[name] for name in DriftConfig.model_fields if name in recorded}
+        return DriftConfig.model_validate(known)
 
     @property
     def score_basis(self) -> str:

@@ -84,9 +84,7 @@ CATALOG = (
 """Every metric. No label ever holds a customer."""
 
 
-def run_metrics(
-    last: LastRun, records: Sequence[RunManifest], limits: DriftConfig
-) -> CollectorRegistry:
+def run_metrics(last: LastRun, records: Sequence[RunManifest]) -> CollectorRegistry:
     """Return what is known after a run, one that failed too.
 
     Parameters
@@ -95,8 +93,6 @@ def run_metrics(
         How it ended.
     records : sequence of RunManifest
         What the runs have recorded, oldest week first.
-    limits : DriftConfig
-        From where on notes tell of drift.
     """
     made = _Metrics()
     made.set("build_info", 1, cardwatch.__version__, SCORE_VERSION)
@@ -107,7 +103,7 @@ def run_metrics(
         finished = max(run.finished_at for run in records)
         made.set("last_success_timestamp_seconds", finished.timestamp())
         _set_newest(made, records[-1])
-        _set_drift(made, drift_of(records[-1], records), limits)
+        _set_drift(made, drift_of(records[-1], records), records[-1].drift_limits)
         made.set("rows_ratio", rows_ratio(records))
     return made.registry
 

@@ -117,8 +117,7 @@ def _after(
     around = Surroundings(LoadedConfig(config), settings, now)
 
     def measure() -> None:
-        registry = run_metrics(last, around.records, config.drift)
-        write_metrics(registry, settings.metrics, RUN_FILE)
+        write_metrics(run_metrics(last, around.records), settings.metrics, RUN_FILE)
 
     problems = run_problems(last, noted.summary, noted.facts)
     _whatever_happens(lambda: write_last_run(folder, last), say)

@@ -22,7 +22,7 @@ import trustme
 from prometheus_client.parser import text_string_to_metric_families
 from published_weeks import WEEK, manifest, week_report
 
-from cardwatch.config import Config, DriftConfig, LoadedConfig
+from cardwatch.config import Config, LoadedConfig
 from cardwatch.manifest import RunManifest
 from cardwatch.monitoring import place_checks
 from cardwatch.monitoring.findings import Finding, HealthReport, Status, report_schema
@@ -370,7 +370,7 @@ def test_drift_is_exported_as_it_is_told(psi: float, judged: int) -> None:
         drift = Drift(((WEEK - 1).label,), Shift("", "scores", psi, usual), shifts)
         recorded = run().model_copy(update={"drift": drift})
         last = LastRun(command="cardwatch run", finished_at=RAN, exit_code=0)
-        registry = run_metrics(last, [run(1), recorded], DriftConfig())
+        registry = run_metrics(last, [run(1), recorded])
         names = ("score_drift_status", "features_moved", "score_drift_psi")
         return {name: registry.get_sample_value(f"cardwatch_{name}") or 0.0 for name in names}
 
@@ -389,7 +389,7 @@ def test_every_row_is_counted_once_with_its_reason(tmp_path: Path) -> None:
     )
     last = LastRun(command="cardwatch run", finished_at=RAN, exit_code=0)
     settings = MetricsSettings(textfile_directory=tmp_path)
-    write_metrics(run_metrics(last, [recorded], DriftConfig()), settings, RUN_FILE)
+    write_metrics(run_metrics(last, [recorded]), settings, RUN_FILE)
     rows = {
         sample.labels["reason"]: sample.value
         for family in text_string_to_metric_families((tmp_path / RUN_FILE).read_text())
