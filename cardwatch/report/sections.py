@@ -103,6 +103,11 @@ def _relative(now: float, before: float) -> str:
     return "the same" if not change else f"{'+' if change > 0 else '−'}{abs(change):,.1f}%"
 
 
+def span(document: Document) -> str:
+    """Return what the weeks are called that the portfolio is shown for."""
+    return "thirteen weeks" if len(document.portfolio) in (0, _WEEKS) else "the window"
+
+
 def trends(
     document: Document,
     manifest: RunManifest,

@@ -18,6 +18,7 @@ from cardwatch.report import cards, render
 from cardwatch.report.cards import Manner
 from cardwatch.report.charts import Range
 from cardwatch.report.document import CustomerPart, Document, read_document
+from cardwatch.report.sections import span
 
 
 def test_the_page_says_first_what_changed_and_why(outputs: Path, engine: Engine) -> None:
@@ -32,7 +33,7 @@ def test_the_page_says_first_what_changed_and_why(outputs: Path, engine: Engine)
         "2 weeks in a row, was 1",
         "leaves\nwas 2\nRank 77 of 3 now; the list ends at 2",
         "Customers on the list",
-        "The portfolio over thirteen weeks",
+        "The portfolio over the window",
         "Data quality",
         "Drift",
         "How it was made",
@@ -169,6 +170,13 @@ def test_a_page_never_weighs_more_than_a_megabyte(
     targets = {href[1:] for href in page.values("href") if href.startswith("#customer-")}
     assert len(targets) == 9, "nothing links a card that is not there"
     assert targets <= set(page.values("id"))
+
+
+@pytest.mark.parametrize(("weeks", "said"), [(13, "thirteen weeks"), (9, "the window")])
+def test_the_portfolio_is_shown_over_the_weeks_that_there_are(weeks: int, said: str) -> None:
+    shown = document_of()
+    every = shown.portfolio[-1:] * weeks
+    assert span(shown.model_copy(update={"portfolio": every})) == said
 
 
 def test_a_long_list_has_charts_for_its_first_customers_only(
