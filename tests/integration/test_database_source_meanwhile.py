@@ -58,9 +58,8 @@ def test_a_table_that_is_renamed_on_the_way_is_said(database: Database, engine: 
     said(raised.value)
 
 
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.system)])
 def test_rows_committed_at_any_moment_are_all_read_or_none(
-    database: Database, engine: Engine, step: int
+    database: Database, engine: Engine
 ) -> None:
     load(database, weekly(5))
     messages = messages_of(database, engine)
@@ -72,7 +71,7 @@ def test_rows_committed_at_any_moment_are_all_read_or_none(
 
     seen = set()
     places = statements_of(messages, "parse", "execute")
-    for at in (*places[::step], places[-1]):
+    for at in places:
         with MessageProxy(port_of(database), at, do(amend)) as proxy:
             rows = read(url_through(proxy, database), engine)
         counts = {int(row["transaction_count"]) for row in rows}

@@ -92,15 +92,14 @@ def bytes_of_a_read(database: Database, engine: Engine, has_cache: bool) -> int:
         return proxy.forwarded["to_client"]
 
 
-@pytest.mark.parametrize("places", [5, pytest.param(16, marks=pytest.mark.system)])
 @pytest.mark.parametrize("has_cache", [False, True])
 def test_wherever_the_connection_breaks_the_rows_are_read_whole_again(
-    loaded: Database, engine: Engine, has_cache: bool, places: int
+    loaded: Database, engine: Engine, has_cache: bool
 ) -> None:
     if loaded.server.process is None:
         pytest.skip("the proxy stands before a server on this machine")
     length = bytes_of_a_read(loaded, engine, has_cache)
-    for after_bytes in range(1, length, length // places):
+    for after_bytes in range(1, length, length // 16):
         with CuttingProxy(port_of(loaded), after_bytes=after_bytes) as proxy:
             source = source_of(through(proxy, loaded.url), engine, has_cache=has_cache)
             delivery = source.read(WEEK, 3)
