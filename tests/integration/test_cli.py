@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import ROOT, cardwatch, failure
 from pytest import MonkeyPatch
+from small_portfolio import portfolio_rows, write_parquet
 
 from cardwatch import cli, errors
 from cardwatch.cli import run_main
@@ -161,11 +162,10 @@ def test_a_terminal_that_cannot_show_a_character_is_no_failure(
     assert "17?23 November 2025" in narrow.read()
 
 
-def test_json_is_utf_8_wherever_it_is_printed(
-    tmp_path: Path, portfolio: Path, monkeypatch: MonkeyPatch
-) -> None:
+def test_json_is_utf_8_wherever_it_is_printed(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    write_parquet(portfolio_rows(60, 8), tmp_path / "data")
     narrow = io.TextIOWrapper(buffer := io.BytesIO(), encoding="ascii")
-    options = ["--source", str(portfolio), "--format", "json", "--dry-run"]
+    options = ["--source", "data", "--format", "json", "--dry-run"]
     monkeypatch.setattr(sys, "stdout", narrow)
     monkeypatch.setattr(sys, "argv", ["cardwatch", "run", *options])
     monkeypatch.chdir(tmp_path)
