@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,7 +13,6 @@ from database_tables import load, source_of
 from postgres import Database, Server
 from tcp_proxy import CuttingProxy
 
-from cardwatch.database.retry import retrying
 from cardwatch.engine import Engine
 from cardwatch.errors import SourceError
 from cardwatch.schema import Delivery
@@ -23,18 +21,10 @@ from cardwatch.sources.snapshots import Rows
 from cardwatch.week import ReportingWeek
 from demo.postgres_server import PostgresServer
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("impatient")]
 
 WEEK = ReportingWeek.parse("2025-46")
 CUSTOMERS = 400
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No waiting between attempts."""
-    quick = partial(retrying, sleep=lambda seconds: None)
-    monkeypatch.setattr("cardwatch.sources.database.retrying", quick)
-    monkeypatch.setattr("cardwatch.sources.database_delivery.retrying", quick)
 
 
 def weekly() -> pa.Table:
