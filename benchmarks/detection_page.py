@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from benchmarks import tables
 from benchmarks.judge import DRIVERS, Figure, Summary, WeekFigures
+from cardwatch.case_kinds import Strength
 
 SIMULATOR, HANDBOOK = "simulator", "handbook"
 PRODUCT = "Cardwatch"
 EVERYBODY = "Cardwatch, absent customers too"
 FOREST = "Cardwatch, isolation_forest"
 PREDECESSOR = "predecessor's features + isolation forest"
-STRENGTHS = ("weak", "medium", "strong")
 
 RECALL_FLOORS = (
     (("card_test", "structured", "drop"), 0.85),
@@ -84,10 +84,10 @@ def recall(findings: Findings) -> str:
         return ""
     rows = []
     for kind in DRIVERS:
-        cells = [shown(ours.recall(kind, strength)) for strength in (None, *STRENGTHS)]
+        cells = [shown(ours.recall(kind, strength)) for strength in (None, *Strength)]
         rest = theirs.recall(kind)
         rows.append([kind, str(ours.recall(kind).total), *cells, f"{rest.mean:.2f}"])
-    header = ["recall@100 of", "planted", "all", *STRENGTHS, PREDECESSOR]
+    header = ["recall@100 of", "planted", "all", *Strength, PREDECESSOR]
     return tables.table(header, rows)
 
 

@@ -22,7 +22,6 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtri
 
 from cardwatch.histograms import OTHER, Histogram
 from cardwatch.manifest import RunManifest
@@ -220,6 +219,9 @@ def by_chance(bins: int, now: float, usual: float) -> float:
     >>> by_chance(10, 300, 300), by_chance(10, 30_000, 30_000)
     (0.185848, 0.001858)
     """
+    # Imported when it is used: SciPy takes half a second to load, and most readers measure nothing.
+    from scipy.special import chdtri
+
     either = 1 / max(now, 1) + 1 / max(usual, 1)
     return round(float(chdtri(bins - 1, CHANCE)) * either, _DIGITS)
 

@@ -16,13 +16,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from cardwatch.errors import ConfigurationError
-from cardwatch.manifest import (
-    HistoryRecord,
-    RunManifest,
-    fingerprint,
-    load_manifest,
-    scores_fingerprint,
-)
+from cardwatch.fingerprints import fingerprint, scores_fingerprint
+from cardwatch.manifest import HistoryRecord, RunManifest, load_manifest
 from cardwatch.outputs import OutputFile, restore
 from cardwatch.review.ledger import read_reviews, standing
 from cardwatch.review.snooze import Snooze, read_snoozes, standing_snoozes

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from cardwatch.fingerprints import fingerprint
 from cardwatch.history import REACH, WEEKS_BACK
-from cardwatch.manifest import HistoryRecord, RunManifest, fingerprint
+from cardwatch.manifest import HistoryRecord, RunManifest
 from cardwatch.week import ReportingWeek
 
 INPUT_SETTINGS = (

@@ -18,9 +18,10 @@ from cardwatch.features.build import build_features
 from cardwatch.features.catalog import ABSENCE, CATALOG
 from cardwatch.features.facts import customer_facts
 from cardwatch.features.portfolio import Portfolio
+from cardwatch.fingerprints import score_basis, scores_fingerprint
 from cardwatch.histograms import category_counts, feature_histograms
 from cardwatch.history import History, record_of
-from cardwatch.manifest import HistoryRecord, RunManifest, score_basis, scores_fingerprint
+from cardwatch.manifest import HistoryRecord, RunManifest
 from cardwatch.notify.message import Notice
 from cardwatch.notify.telling import Told
 from cardwatch.outdated import (

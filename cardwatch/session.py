@@ -175,7 +175,13 @@ def day_of(moment: datetime, config: Config) -> date:
 
 
 def choose_week(
-    wanted: str | None, source: Source, session_day: date, config: Config, allow_partial: bool
+    wanted: str | None,
+    source: Source,
+    session_day: date,
+    config: Config,
+    *,
+    allow_partial: bool | None = None,
+    again: str = "",
 ) -> ReportingWeek:
     """Return the week to score: the wanted one, or the last complete one in the source.
 
@@ -186,6 +192,10 @@ def choose_week(
         in file names, whatever the numbering of the source.
     session_day : datetime.date
         Today, in the portfolio's time zone.
+    allow_partial : bool or None
+        Whether a week that is not over will do; None where a command has no option for it.
+    again : str
+        What the next step is advised with, before ``--reporting-week``.
 
     Raises
     ------
@@ -196,7 +206,14 @@ def choose_week(
         return newest_complete(source, session_day)
     week = ReportingWeek.parse(wanted)
     if not week.is_over(session_day) and not allow_partial:
-        raise _not_over(week, source, session_day, config)
+        steps = _complete(source, session_day, config, again)
+        if allow_partial is not None:
+            steps.append("--allow-partial takes this one as it is")
+        numbering = config.reporting_week.numbering
+        raise WeekNotAvailableError(
+            f"Week {week.display(numbering)} is not over: today is {session_day.isoformat()}",
+            next_step="; ".join(steps),
+        )
     return week
 
 
@@ -223,21 +240,13 @@ def newest_complete(source: Source, today: date) -> ReportingWeek:
     return complete
 
 
-def _not_over(
-    week: ReportingWeek, source: Source, today: date, config: Config
-) -> WeekNotAvailableError:
-    numbering = config.reporting_week.numbering
+def _complete(source: Source, today: date, config: Config, again: str) -> list[str]:
+    """Return how to ask for the last complete week; nothing where there is none."""
     complete = last_complete(source, today)
-    advice = "--allow-partial scores it all the same"
-    if complete is not None:
-        advice = (
-            f"The last complete week is {complete.display(numbering)}: "
-            f"python main.py --reporting-week {complete.label}; {advice}"
-        )
-    return WeekNotAvailableError(
-        f"Week {week.display(numbering)} is not over: today is {today.isoformat()}",
-        next_step=advice,
-    )
+    if complete is None:
+        return []
+    shown = complete.display(config.reporting_week.numbering)
+    return [f"The last complete week is {shown}: {again}--reporting-week {complete.label}"]
 
 
 def partial_remark(week: ReportingWeek, today: date) -> tuple[str, ...]:

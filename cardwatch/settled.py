@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from cardwatch.manifest import RunManifest, overall_fingerprint
+from cardwatch.fingerprints import overall_fingerprint
+from cardwatch.manifest import RunManifest
 from cardwatch.outdated import ScoreRecord, WindowRows, named, outdated_lists
 from cardwatch.publish.archives import packed
 from cardwatch.reproduction import changed_settings

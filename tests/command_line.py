@@ -59,8 +59,12 @@ def cardwatch(
 def start(
     folder: Path, *arguments: str | Path, first: str = "", **variables: str
 ) -> subprocess.Popen[str]:
-    """Start a command in a process of its own, in `folder`; `first` is Python run before it."""
-    code = f"{first}\nfrom cardwatch.cli import main; main()"
+    """Start a command in a process of its own, in `folder`; `first` is Python run before it.
+
+    The keyboard stops it as it does in a terminal, even where the tests run in the background.
+    """
+    keyboard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{keyboard}\n{first}\nfrom cardwatch.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         cwd=folder,

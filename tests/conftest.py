@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faulty_reads import impatient, read_table
+from good_rows import good_run
 from hypothesis import settings
+from message_servers import HttpServer, http_server
+from monitored_folder import installation, two_weeks_run
 from postgres import database, own_server, postgres
 from published_database import prepared, ready
+from replaced_week import replaced
 from small_portfolio import WEEK, ScoredWeek, portfolio_rows, write_parquet
 from two_runs import runs
 
@@ -15,13 +20,39 @@ from cardwatch.engine import Engine
 settings.register_profile("same every time", derandomize=True, deadline=None)
 settings.load_profile("same every time")
 
-__all__ = ["database", "own_server", "postgres", "prepared", "ready", "runs"]
+__all__ = [
+    "database",
+    "good_run",
+    "impatient",
+    "installation",
+    "own_server",
+    "postgres",
+    "prepared",
+    "read_table",
+    "ready",
+    "replaced",
+    "runs",
+    "two_weeks_run",
+]
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     with Engine(memory_limit="500MB", threads=2, temp_directory=tmp_path) as session:
         yield session
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    """Where one test has its results; not made yet."""
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def hook() -> Iterator[HttpServer]:
+    """A receiver of what is posted to it."""
+    with http_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

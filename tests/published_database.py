@@ -24,6 +24,7 @@ from cardwatch.config import OutputConfig, OutputDatabaseConfig
 from cardwatch.database.address import DatabaseAddress
 from cardwatch.engine import Engine
 from cardwatch.publish.database import DatabaseSink
+from cardwatch.publish.database_check import check_database
 from cardwatch.publish.database_declared import DECLARED, VERSION_TABLE
 from cardwatch.publish.database_operations import DatabaseOperations
 from cardwatch.publish.database_upgrade import Upgrade, upgrading
@@ -54,6 +55,9 @@ CREATE INDEX idx_anomaly_rank ON anomaly_reports(anomaly_rank);
 
 NOWHERE = "postgresql://nobody:secret@127.0.0.1:1/nothing"
 """The address of a server that is down."""
+
+LISTED = "INSERT INTO anomaly_reports (customer_id, reporting_week, anomaly_score, anomaly_rank) "
+"""How a row is listed by hand; its values follow."""
 
 TABLES = tuple(table.name for table in DECLARED.tables)
 VIEWS = tuple(view.name for view in DECLARED.views)
@@ -217,3 +221,22 @@ def relations(database: Database, schema: str = "public") -> dict[str, int]:
     )
     with database.connect() as connection:
         return dict(connection.execute(statement, [f'"{schema}"']).fetchall())
+
+
+def run_ids(database: Database) -> set[str]:
+    """Return the runs that the rows of the tables of one week come from."""
+    tables = ("anomaly_details", "anomaly_reasons", "anomaly_mcc_week", "anomaly_customer_week",
+              "anomaly_scores")  # fmt: skip
+    return {row["run_id"] for name in tables for row in rows(database, name)}
+
+
+def faults(database: Database, schema: str = "public") -> list[str]:
+    """Return what is wrong with the tables, a sentence each."""
+    state = check_database(address_of(database), in_schema(schema))
+    return [problem.sentence for problem in state.faults]
+
+
+def remarks(database: Database) -> list[str]:
+    """Return what is unusual about the tables and no fault."""
+    state = check_database(address_of(database), OutputDatabaseConfig())
+    return [problem.sentence for problem in state.found if not problem.is_fault]

@@ -56,6 +56,8 @@ class Contest:
     @property
     def conclusion(self) -> str:
         """What may be said, and no more."""
+        if not self.weeks:
+            return "No week could be scored by both: there is nothing to compare."
         weeks = f"{len(self.weeks)} week" + "s" * (len(self.weeks) != 1)
         told = (
             (self.on_list, "share of the planted cases on the list"),

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from scipy.special import stdtrit
-
 from cardwatch.backtesting.past import Past
 from cardwatch.backtesting.trial import Refused, Sought, Trial
-from cardwatch.injection import Kind, Plan, Strength
+from cardwatch.case_kinds import Kind, Strength
+from cardwatch.injection import Plan
 from cardwatch.review.figures import CONFIDENCE, Figures, Rate, wilson
 from cardwatch.week import ReportingWeek
 
@@ -135,6 +134,9 @@ class WeeklyMean:
         mean = fmean(values)
         if weeks < FEWEST_WEEKS:
             return cls(mean, weeks, None)
+        # Imported when it is used, as everywhere: it takes its time to load.
+        from scipy.special import stdtrit
+
         reach = float(stdtrit(weeks - 1, (1 + CONFIDENCE) / 2))
         spread = reach * stdev(values) / math.sqrt(weeks)
         return cls(mean, weeks, (mean - spread, mean + spread))

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from cardwatch.case_kinds import Kind, Strength
 from cardwatch.config import Config, public_dict
 from cardwatch.engine import Engine
+from cardwatch.fingerprints import score_basis
 from cardwatch.history import EarlierWeek, History
-from cardwatch.injection import Kind, Plan, Strength, Wish, plan_cases, plant
-from cardwatch.manifest import score_basis
+from cardwatch.injection import Plan, Wish, plan_cases, plant
 from cardwatch.pipeline import SCORE_VERSION, Parts, RunResult, check_week, score_week
 from cardwatch.schema import Checked
 from cardwatch.week import ReportingWeek

@@ -6,9 +6,11 @@ Heavy modules are imported inside the commands, so that ``--help`` answers at on
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 import cardwatch
 from cardwatch.cli import (
@@ -102,7 +104,13 @@ app.add_typer(alert_app, name="alert")
 
 def main() -> None:
     """Run the command line; the entry point ``cardwatch``."""
-    guarded(app)
+    guarded(_whole())
+
+
+@cache
+def _whole() -> Callable[..., object]:
+    """Return every command, put together once however often a process runs one."""
+    return get_command(app)
 
 
 def run_main() -> None:
@@ -121,6 +129,11 @@ def alert_test_main() -> None:
 
 
 def _alone(command: Callable[..., None]) -> None:
+    guarded(_only(command))
+
+
+@cache
+def _only(command: Callable[..., None]) -> Callable[..., object]:
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     alone.command(help=command.__doc__)(command)
-    guarded(alone)
+    return get_command(alone)

@@ -72,7 +72,7 @@ AllowPartial = Annotated[
     typer.Option(
         "--allow-partial",
         envvar="CARDWATCH_ALLOW_PARTIAL",
-        help="Score a week that is not over.",
+        help="Take a week that is not over as it is.",
     ),
 ]
 DryRun = Annotated[

@@ -42,19 +42,18 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Score a week, print the list with its reasons, and write the results."""
-    from cardwatch.commands.runs import run_command
+    from cardwatch.commands.runs import RunRequest, run_command
 
     loaded = load(config, source, output_dir, {"ranking.top_n": top})
-    run_command(
-        loaded.config,
-        reporting_week,
+    request = RunRequest(
+        wanted=reporting_week,
         dry_run=dry_run,
         allow_partial=allow_partial,
-        is_told=not no_notify,
+        no_notify=no_notify,
         as_json=output_format == "json",
         given={"--source": source, "--config": config, "--output-dir": output_dir},
-        monitoring=monitoring_config,
     )
+    run_command(loaded.config, request, monitoring_config)
 
 
 def backfill(

@@ -36,7 +36,7 @@ from cardwatch.errors import (
 )
 from cardwatch.injection import Plan, Wish
 from cardwatch.publish.lock import reading
-from cardwatch.session import Session, newest_complete
+from cardwatch.session import choose_week
 from cardwatch.week import ReportingWeek
 from cardwatch.whole_files import write_whole
 
@@ -126,24 +126,9 @@ def _title(contestant: Contestant, contestants: Sequence[Contestant]) -> str:
 
 def _weeks(config: Config, number: int, last: str | None) -> tuple[ReportingWeek, ...]:
     with command_session(config, "cardwatch backtest") as session:
-        newest = _newest(last, session)
+        newest = choose_week(last, session.source, session.today, config)
         reference = config.feature_engineering.reference_weeks
         return scorable_weeks(session.source.present(), newest, number, reference)
-
-
-def _newest(last: str | None, session: Session) -> ReportingWeek:
-    complete = newest_complete(session.source, session.today)
-    if last is None or last.strip().lower() == "last":
-        return complete
-    week = ReportingWeek.parse(last)
-    if not week.is_over(session.today):
-        raise WeekNotAvailableError(
-            f"Week {week.display(session.config.reporting_week.numbering)} is not over",
-            where="--reporting-week",
-            observed=f"today is {session.today.isoformat()}",
-            next_step=f"The last complete week is {complete}",
-        )
-    return week
 
 
 def _try(

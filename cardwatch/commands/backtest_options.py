@@ -7,9 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from cardwatch.case_kinds import Kind, Strength
 from cardwatch.config import Config
 from cardwatch.errors import ConfigurationError
-from cardwatch.injection import Kind, Strength, Wish
+from cardwatch.injection import Wish
 
 _SAME = ("data_source", "portfolio", "reporting_week")
 """Sections that say which rows there are and what they mean."""

@@ -24,7 +24,7 @@ def validate_command(
     config: Config, wanted: str | None, allow_partial: bool, as_json: bool
 ) -> None:
     """Check a week's data; scores and writes nothing."""
-    choose = wanted_week(config, wanted, allow_partial)
+    choose = wanted_week(config, wanted, allow_partial=allow_partial)
     with command_session(config, "cardwatch validate", choose) as session:
         checked = check_week(session.chosen, config, session.parts())
         remarks = partial_remark(session.chosen, session.today)
@@ -85,7 +85,7 @@ def week_command(config: Config, wanted: str, as_json: bool) -> None:
     WeekNotAvailableError
         If it is not over, or the source has no row of it.
     """
-    with command_session(config, "cardwatch weeks", wanted_week(config, wanted, False)) as session:
+    with command_session(config, "cardwatch weeks", wanted_week(config, wanted)) as session:
         week, present = session.chosen, session.source.present()
     numbering = config.reporting_week.numbering
     if week not in present:

@@ -21,7 +21,7 @@ from cardwatch.week import ReportingWeek
 
 def explain_command(config: Config, customer: str, wanted: str | None, allow_partial: bool) -> None:
     """Tell everything about one customer of a week."""
-    choose = wanted_week(config, wanted, allow_partial)
+    choose = wanted_week(config, wanted, allow_partial=allow_partial)
     with command_session(config, "cardwatch explain", choose) as session:
         parts = session.parts()
         result = run_week(session.chosen, config, parts)

@@ -36,11 +36,16 @@ def command_session(
             yield session
 
 
-def wanted_week(config: Config, text: str | None, allow_partial: bool) -> Choice:
-    """Return what chooses the week of a command; the last complete one is said aloud."""
+def wanted_week(
+    config: Config, text: str | None, *, allow_partial: bool | None = None, again: str = ""
+) -> Choice:
+    """Return what chooses the week of a command; the last complete one is said aloud.
+
+    See `choose_week` for `allow_partial` and `again`.
+    """
 
     def choose(source: Source, today: date) -> ReportingWeek:
-        week = choose_week(text, source, today, config, allow_partial)
+        week = choose_week(text, source, today, config, allow_partial=allow_partial, again=again)
         if text is None or text.strip().lower() == "last":
             numbering = config.reporting_week.numbering
             console.err.print(f"The last complete week is {week.display(numbering)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,77 +42,86 @@ Options = Mapping[str, object]
 """Options of a command line by name, None where one was not given."""
 
 
-def run_command(
-    config: Config,
-    wanted: str | None,
-    *,
-    dry_run: bool,
-    allow_partial: bool,
-    as_json: bool,
-    given: Options,
-    is_told: bool = True,
-    monitoring: Path | None = None,
-) -> None:
+@dataclass(frozen=True)
+class RunRequest:
+    """What is asked of a run.
+
+    Attributes
+    ----------
+    wanted : str or None
+        The week, as it was typed.
+    no_notify : bool
+        Whether the readers of the list are left alone; a dry run tells nobody anyway.
+    given : mapping of str to object
+        Options that a command to try next must be given as well.
+    """
+
+    wanted: str | None
+    dry_run: bool
+    allow_partial: bool
+    no_notify: bool
+    as_json: bool
+    given: Options
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the readers of the list hear of the run."""
+        return not (self.no_notify or self.dry_run)
+
+
+def run_command(config: Config, request: RunRequest, monitoring: Path | None) -> None:
     """Score a week and publish it, or say what that would do; watched, where that is turned on."""
-    name, is_told = "cardwatch run", is_told and not dry_run
-    with watching(config, name, monitoring, dry_run=dry_run) as noted:
-        attempt = attempt_of(config, name, wanted)
-        with telling_of_failure(config, attempt, noted, monitoring, is_told):
-            _run(config, wanted, noted, attempt, dry_run, allow_partial, as_json, given, is_told)
+    name = "cardwatch run"
+    with watching(config, name, monitoring, dry_run=request.dry_run) as noted:
+        attempt = attempt_of(config, name, request.wanted)
+        with telling_of_failure(config, attempt, noted, monitoring, request.is_told):
+            _run(config, request, noted, attempt)
 
 
-def _run(
-    config: Config,
-    wanted: str | None,
-    noted: Watched,
-    attempt: Attempt,
-    dry_run: bool,
-    allow_partial: bool,
-    as_json: bool,
-    given: Options,
-    is_told: bool,
-) -> None:
+def _run(config: Config, request: RunRequest, noted: Watched, attempt: Attempt) -> None:
     sinks = open_sinks(config)
-    choose = wanted_week(config, wanted, allow_partial)
+    choose = wanted_week(
+        config, request.wanted, allow_partial=request.allow_partial, again="python main.py "
+    )
     result: RunResult | None = None
     receipts: list[Receipt] = []
     told: tuple[str, ...] = ()
     try:
         with command_session(config, attempt.command, choose, attempt.run_id) as s:
-            console.show_remarks(fetch_stored(config, dry_run=dry_run))
+            console.show_remarks(fetch_stored(config, dry_run=request.dry_run))
             parts, week = s.parts(), s.chosen
             noted.week, attempt.week, attempt.session = week.label, week, s
-            with held(sinks, config, dry_run):
+            with held(sinks, config, request.dry_run):
                 result = run_week(week, config, parts, partial_remark(week, s.today))
-                if not dry_run:
+                if not request.dry_run:
                     for receipt in publish(result, s.manifest(result), parts, sinks):
                         receipts.append(receipt)
             attempt.has_list = True
-            if not dry_run:
-                teller = teller_of_run(config, week, is_told)
+            if not request.dry_run:
+                teller = teller_of_run(config, week, request.is_told)
                 told = log_told(notify(lambda: read_news(config, week), parts, teller.tell))
     except PublishError:
         if result is not None and receipts:  # the files are written: show the list that is in them
-            _show_run(result, receipts, dry_run, sinks, as_json)
+            _show_run(result, receipts, sinks, request)
         raise
     noted.summary = f"{console.counted(len(result.report.ranking.listed), 'customer')} listed"
-    _show_run(result, receipts, dry_run, sinks, as_json)
+    _show_run(result, receipts, sinks, request)
     show_told(told)
-    if not (dry_run or as_json):
-        console.show_next_steps(_next_steps(result, config, given))
+    if not (request.dry_run or request.as_json):
+        console.show_next_steps(_next_steps(result, config, request.given))
 
 
 def _show_run(
-    result: RunResult, receipts: list[Receipt], dry_run: bool, sinks: list[Sink], as_json: bool
+    result: RunResult, receipts: list[Receipt], sinks: list[Sink], request: RunRequest
 ) -> None:
-    if as_json:
+    if request.as_json:
         console.write_json(list_document(result.report))
         return
     console.show_list(result.report)
     console.show_coverage(result.report)
     show_learning(result.report.learning)
     console.show_notes(result.warnings)
-    if dry_run:
+    if request.dry_run:
         planned = [str(path) for sink in sinks for path in sink.planned(result.week)]
         console.show_dry_run(result.report, result.history, result.checked, planned)
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betainc
 
 from cardwatch.engine import Engine
 from cardwatch.features.block import Block, positions
@@ -130,6 +129,9 @@ def _surprise(counts: Floats) -> Floats:
     shrunk = (dispersion * weeks + 4 * np.median(dispersion)) / (weeks + 4)
     dispersion = np.maximum(shrunk, 1.001)
     others = np.maximum(now - 1, 0)
+    # Imported when it is used: commands that score nothing start without it.
+    from scipy.special import betainc
+
     tail = betainc(np.maximum(others, 1), mean / (dispersion - 1), 1 - 1 / dispersion)
     surprise = -np.log10(np.maximum(np.where(others > 0, tail, 1.0), 1e-300))
     return np.asarray(np.maximum(surprise, 0))

@@ -1,7 +1,6 @@
 """Known cases, planted into a week that was checked, to see how many of them are found."""
 
-from cardwatch.injection.kinds import Kind, Strength
 from cardwatch.injection.plan import Plan, Planted, Wish, plan_cases
 from cardwatch.injection.planting import plant
 
-__all__ = ["Kind", "Plan", "Planted", "Strength", "Wish", "plan_cases", "plant"]
+__all__ = ["Plan", "Planted", "Wish", "plan_cases", "plant"]

@@ -1,7 +1,7 @@
 """What each kind of case does to a customer's weeks: whole weeks in, whole weeks out.
 
-The sizes are those of the cases in the generated portfolio, with amounts that do not depend on the
-customer given as multiples of the portfolio's usual purchase, so that they fit any currency.
+Amounts that do not depend on the customer are multiples of the portfolio's usual purchase, so that
+they fit any currency.
 """
 
 from __future__ import annotations
@@ -12,11 +12,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cardwatch.injection.kinds import Kind
+from cardwatch.case_kinds import (
+    CARD_TEST_CODES,
+    CASH_CODES,
+    GAMBLING_CODES,
+    RAMP,
+    TAKEOVER_CODES,
+    TRANSFER_CODES,
+    Kind,
+)
 from cardwatch.injection.spending import Customer, Market, Spend, Week
 
-RAMP = (1.5, 2.2, 3.5, 6.0)
-"""A bust-out's weeks, oldest first, times the usual."""
 QUIET = (8, 11)
 """A dormant customer's silent weeks: with 12, no trace is left in 12 reference weeks."""
 CHARGE = (0.00625, 0.078)
@@ -24,11 +30,6 @@ CHARGE = (0.00625, 0.078)
 TRANSFER = (28.1, 30.9)
 """A structured transfer, in usual purchases; about 900 to 990 where those are 32."""
 
-TAKEOVER_CODES = (4829, 5045, 5094, 5732, 5944, 5946, 5948, 6051)
-CASH_CODES = (4829, 6010, 6011, 6051)
-CARD_TEST_CODES = (4816, 5814, 5815, 5816, 5817, 5818, 5968, 7299, 8398)
-GAMBLING_CODES = (6051, 7995)
-TRANSFER_CODES = (4829, 6012)
 EVERYDAY_CODES = frozenset(
     (4111, 4121, 4131, 4784, 5300, 5331, 5411, 5422, 5462, 5499, 5541, 5542, 5811, 5812, 5813)
     + (5814, 5912, 5921, 5993, 7523, 8011, 8021)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cardwatch.case_kinds import Kind, Strength
 from cardwatch.engine import Engine
 from cardwatch.injection.cases import Changes, planted
-from cardwatch.injection.kinds import Kind, Strength
 from cardwatch.injection.spending import Customer, Market, Spend
 from cardwatch.schema import Checked
 
@@ -192,7 +192,8 @@ def _deal(engine: Engine, wish: Wish, cases: int) -> Iterator[_Draw]:
         few=max(FEW_BUSY, cases),
     )
     dropped = busy if Kind.DROP in wish.kinds else []
-    others = iter(each for each in _drawn(engine, wanted + cases) if each not in set(dropped))
+    taken = set(dropped)
+    others = iter([each for each in _drawn(engine, wanted + cases) if each not in taken])
     turns = {Kind.DROP: iter(dropped)}
     for number in range(cases):
         for kind in wish.kinds:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, write_to_textfile
 
 import cardwatch
+from cardwatch.config import DriftConfig
 from cardwatch.contract.rules import RULES, Action
 from cardwatch.drift import drift_of
 from cardwatch.errors import CardwatchError, PublishError
@@ -27,6 +28,7 @@ from cardwatch.schema import Drift
 RUN_FILE = "cardwatch.prom"
 HEALTH_FILE = "cardwatch_health.prom"
 STATUS_VALUES = {"ok": 0, "warn": 1, "fail": 2, "unknown": 3}
+DRIFT_VALUES = {"usual": 0, "moved": 1, "shifted": 2}
 PREFIX = "cardwatch_"
 _SETS_ASIDE = tuple(
     code.name
@@ -69,6 +71,11 @@ CATALOG = (
         "drift of each feature of the newest week, population stability index",
         ("feature",),
     ),
+    Metric(
+        "score_drift_status",
+        "what the notes of the newest week say of its scores: 0 as usual, 1 moved, 2 shifted",
+    ),
+    Metric("features_moved", "features of which they say that they moved"),
     Metric("rows_ratio", "rows of the newest week over the median of up to six before"),
     Metric("health_status", "0 ok, 1 warn, 2 fail, 3 unknown", ("check",)),
     Metric("health_timestamp_seconds", "when the health was checked"),
@@ -96,13 +103,16 @@ def run_metrics(last: LastRun, records: Sequence[RunManifest]) -> CollectorRegis
         finished = max(run.finished_at for run in records)
         made.set("last_success_timestamp_seconds", finished.timestamp())
         _set_newest(made, records[-1])
-        _set_drift(made, drift_of(records[-1], records))
+        _set_drift(made, drift_of(records[-1], records), records[-1].drift_limits)
         made.set("rows_ratio", rows_ratio(records))
     return made.registry
 
 
-def _set_drift(made: _Metrics, drift: Drift) -> None:
+def _set_drift(made: _Metrics, drift: Drift, limits: DriftConfig) -> None:
     made.set("score_drift_psi", drift.scores.psi if drift.scores else None)
+    judged = drift.scores_judged(limits.moved_psi, limits.shifted_psi)
+    made.set("score_drift_status", DRIFT_VALUES[judged] if judged else None)
+    made.set("features_moved", len(drift.features_over(limits.moved_psi)))
     for shift in drift.features:
         made.set("feature_drift_psi", shift.psi, shift.feature)
 

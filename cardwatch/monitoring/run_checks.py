@@ -106,9 +106,10 @@ def check_drift(around: Surroundings) -> Finding:
     if drift.features:
         farthest = drift.features[0]
         measured += f", {farthest.psi:.3f} of the farthest feature ({farthest.words})"
-    if not drift.scores.is_over(warn) and not any(each.is_over(warn) for each in drift.features):
+    judged = drift.scores_judged(warn, fail)
+    if judged == "usual" and not drift.features_over(warn):
         return Finding(name, "ok", measured, expected)
-    status: Status = "fail" if drift.scores.is_over(fail) else "warn"
+    status: Status = "fail" if judged == "shifted" else "warn"
     step = "Compare the week with the one before: cardwatch compare, and look at the data"
     return Finding(name, status, measured, expected, step)
 

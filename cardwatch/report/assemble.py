@@ -17,6 +17,7 @@ from cardwatch.report.sections import (
     headline,
     how_it_was_made,
     quality,
+    span,
     trends,
 )
 from cardwatch.report.wording import shown
@@ -71,6 +72,7 @@ def assemble(
         no_changes=around.no_changes,
         cards=cards(document, around.since, manner),
         listed=len(document.customers),
+        span=span(document),
         trends=trends(document, manifest, around.runs, currency),
         quality=quality(document),
         has_findings=bool(document.quarantine),

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import bdtr
 
 from cardwatch.engine import Engine
 from cardwatch.errors import CardwatchError
@@ -137,6 +136,9 @@ def drawn_by_lot(places: int, share: float, confidence: float = 0.99) -> tuple[i
     >>> drawn_by_lot(20, 0.1), drawn_by_lot(20, 0.02), drawn_by_lot(20, 1.0)
     ((0, 6), (0, 3), (20, 20))
     """
+    # Imported when it is used: reading a report takes no statistics.
+    from scipy.special import bdtr
+
     below = bdtr(np.arange(places + 1), places, share)
     low, high = np.searchsorted(below, [(1 - confidence) / 2, (1 + confidence) / 2])
     return int(low), int(high)

@@ -117,12 +117,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A small table: figures to the right, or words."""
+    """A small table."""
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    is_words: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ class PeerGroups:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything on the page of one week."""
+    """Everything on the page of one week; `span` says which weeks the trends are of."""
 
     label: str
     dates: str
@@ -149,6 +148,7 @@ class Page:
     no_changes: str
     cards: tuple[Card, ...]
     listed: int
+    span: str
     trends: tuple[Chart, ...]
     quality: tuple[Table, ...]
     has_findings: bool

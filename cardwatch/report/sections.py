@@ -15,9 +15,6 @@ from cardwatch.report.wording import amount, number, percent
 from cardwatch.schema import Drift
 from cardwatch.week import ReportingWeek
 
-MOVED_PSI, SHIFTED_PSI = 0.1, 0.25
-"""Limits of runs that recorded none."""
-
 LIMITS: Final = (
     "The list says what is unusual, not what is wrong. A person looks at each customer before "
     "anything is done; no limit, block or offer may follow from the list alone.",
@@ -33,6 +30,11 @@ LIMITS: Final = (
 )
 """What the list must not be used for, and what it cannot see."""
 
+_SCORES_SAID: Final = {
+    "usual": "the scores are distributed as in the weeks before",
+    "moved": "the scores have moved; look whether the data or the portfolio changed",
+    "shifted": "the scores have shifted; find out why before you rely on this list",
+}
 _WEEKS = 13
 _FEATURES = 8
 _QUANTILES = (("0.5", "Half"), ("0.9", "90%"), ("0.99", "99%"), ("1", "All"))
@@ -99,6 +101,11 @@ def _relative(now: float, before: float) -> str:
         return ""
     change = round(100 * (now - before) / before, 1)
     return "the same" if not change else f"{'+' if change > 0 else '−'}{abs(change):,.1f}%"
+
+
+def span(document: Document) -> str:
+    """Return what the weeks are called that the portfolio is shown for."""
+    return "thirteen weeks" if len(document.portfolio) in (0, _WEEKS) else "the window"
 
 
 def trends(
@@ -180,18 +187,14 @@ def _findings(document: Document) -> tuple[Table, ...]:
 
 def drift_sentences(drift: Drift, manifest: RunManifest) -> tuple[str, ...]:
     """Say how far this week's scores and features are from those of the weeks before."""
-    moved, shifted = _limits(manifest)
+    moved, shifted = manifest.drift_limits.moved_psi, manifest.drift_limits.shifted_psi
     if drift.scores is None:
         return (
             "No earlier week with comparable scores is recorded, so there is nothing to compare "
             "this week with yet.",
         )
-    if drift.scores.is_over(shifted):
-        meaning = "the scores have shifted; find out why before you rely on this list"
-    elif drift.scores.is_over(moved):
-        meaning = "the scores have moved; look whether the data or the portfolio changed"
-    else:
-        meaning = "the scores are distributed as in the weeks before"
+    judged = drift.scores_judged(moved, shifted) or "usual"
+    meaning = _SCORES_SAID[judged]
     return (
         f"Population stability index {number(drift.scores.psi, 3)}: {meaning}. Below {moved:g} is "
         f"stable, above {shifted:g} a shift; with so many customers up to "
@@ -203,19 +206,10 @@ def drift_sentences(drift: Drift, manifest: RunManifest) -> tuple[str, ...]:
 def _features_sentence(drift: Drift, moved: float) -> str:
     if not drift.features:
         return "Features are compared once three weeks of an equally long past are recorded."
-    over = [shift.words for shift in drift.features if shift.is_over(moved)]
+    over = [shift.words for shift in drift.features_over(moved)]
     if not over:
         return f"None of the {len(drift.features)} features is spread otherwise than before."
     return f"Spread otherwise than before: {', '.join(over)}."
-
-
-def _limits(manifest: RunManifest) -> tuple[float, float]:
-    """Return the limits that the run went by; those of an older version are the usual ones."""
-    section = manifest.configuration.get("drift")
-    values = section if isinstance(section, dict) else {}
-    found = [values.get(name) for name in ("moved_psi", "shifted_psi")]
-    moved, shifted = (each if isinstance(each, int | float) else None for each in found)
-    return moved or MOVED_PSI, shifted or SHIFTED_PSI
 
 
 def drift_tables(

@@ -150,7 +150,7 @@ def _review(cells: Mapping[str, str], reviewer: str, now: datetime) -> tuple[Rev
 
 def _rows(content: bytes, where: str) -> Iterator[tuple[int, dict[str, str]]]:
     text = _text(content)
-    header = text.split("\n", 1)[0]
+    header = next(iter(text.splitlines()), "")
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:

@@ -216,17 +216,32 @@ class Drift:
     scores: Shift | None = None
     features: tuple[Shift, ...] = ()
 
+    def scores_judged(
+        self, moved: float, shifted: float
+    ) -> Literal["usual", "moved", "shifted"] | None:
+        """Return what is said of the scores, by two limits; None without a week before."""
+        if self.scores is None:
+            return None
+        if not self.scores.is_over(moved):
+            return "usual"
+        return "shifted" if self.scores.is_over(shifted) else "moved"
+
+    def features_over(self, limit: float) -> tuple[Shift, ...]:
+        """Return the features of which it is said that they moved, from the farthest."""
+        return tuple(each for each in self.features if each.is_over(limit))
+
     def notes(self, moved: float, shifted: float) -> tuple[str, ...]:
         """Say what moved, where it matters, over the two limits of the index."""
         before = f"in the {_counted(len(self.weeks), 'week')} before"
         notes = []
-        if self.scores is not None and self.scores.is_over(moved):
-            far = self.scores.is_over(shifted)
+        judged = self.scores_judged(moved, shifted)
+        if self.scores is not None and judged != "usual":
+            far = judged == "shifted"
             notes.append(
                 f"The scores are spread otherwise than {before} (PSI {self.scores.psi:.2f}): "
                 + ("find out why before you rely on this list" if far else "look what changed")
             )
-        if over := [each for each in self.features if each.is_over(moved)]:
+        if over := self.features_over(moved):
             named = [f"{each.words} (PSI {each.psi:.2f})" for each in over[:_NAMED]]
             named += [_counted(len(over) - _NAMED, "other")] * (len(over) > _NAMED)
             listed = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))

@@ -14,10 +14,21 @@ from itertools import groupby
 from operator import itemgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cardwatch.case_kinds import (
+    CARD_TEST_CODES,
+    CASH_CODES,
+    GAMBLING_CODES,
+    RAMP,
+    TAKEOVER_CODES,
+    TRANSFER_CODES,
+    Kind,
+    Strength,
+)
 from cardwatch.sources.sample_categories import categories
 from cardwatch.sources.sample_cells import Bools, Cells, Floats, Ints, Row
-from cardwatch.sources.sample_plan import COLLUDERS, RAMP_KIND
+from cardwatch.sources.sample_plan import RAMP_KIND
 from cardwatch.sources.sample_population import Population
 from cardwatch.sources.sample_week import Factors
 
@@ -26,10 +37,10 @@ USUAL_MINIMUM = 5.0
 """Transactions a week from which a customer's usual week is well enough defined for a case."""
 BUSIEST_SHARE = 0.03
 """Share of the candidates who count as busy: with them, a week of one purchase is a drop."""
-RAMP = (1.5, 2.2, 3.5, 6.0)
-STRENGTHS = {"weak": 0.6, "medium": 1.0, "strong": 1.6}
-"""How far a case is from an ordinary week, and how it is labelled."""
+DEPARTMENT_STORES = 5311
 EVERYDAY = ("food", "dining", "fuel", "transit", "health")
+RARE_WEIGHT = 0.5
+"""Up to this weight in every segment, a merchant category is a rare one."""
 
 
 @dataclass
@@ -39,7 +50,7 @@ class Casebook:
     Attributes
     ----------
     strength : float
-        Of all cases of the portfolio; each has its own of `STRENGTHS` beside it.
+        Of all cases of the portfolio; each has a `Strength` of its own beside it.
     labels : list of (customer, week, kind, strength)
     added : per week, cells spent beside the ordinary ones
     scaled : per week, (customer, factor on counts, factor on tickets)
@@ -49,8 +60,8 @@ class Casebook:
         Categories the customer has never used before that week.
     involved : bool, shape (B,)
         Customers with a case in any week.
-    own : str
-        The strength of the case that is being planted.
+    own : Strength
+        That of the case that is being planted.
     """
 
     people: Population
@@ -62,7 +73,7 @@ class Casebook:
     unused: list[tuple[int, int, int]] = field(default_factory=list)
     silent: Bools = field(init=False)
     involved: Bools = field(init=False)
-    own: str = field(init=False, default="medium")
+    own: Strength = field(init=False, default=Strength.MEDIUM)
 
     def __post_init__(self) -> None:
         self.silent = np.zeros_like(self.people.active)
@@ -72,7 +83,7 @@ class Casebook:
     def make(
         cls,
         people: Population,
-        planned: list[tuple[int, str]],
+        planned: list[tuple[int, Kind]],
         strength: float,
         rng: np.random.Generator,
         away: Bools,
@@ -92,31 +103,30 @@ class Casebook:
                 book.rng = np.random.Generator(np.random.SFC64(int(rng.integers(2**63))))
                 book.own = book.one_strength()
                 chosen = book.choose(kind, pool, rng)
-                ends = kind == "bust_out"
+                ends = kind is Kind.BUST_OUT
                 free_from[chosen] = people.active.shape[1] if ends else week + WEEKS_BETWEEN_CASES
                 book.involved[chosen] = True
                 if chosen:
                     _PLANT[kind](book, week, chosen)
         return book if strength > 0 else book.emptied()
 
-    def choose(self, kind: str, pool: Ints, rng: np.random.Generator) -> list[int]:
+    def choose(self, kind: Kind, pool: Ints, rng: np.random.Generator) -> list[int]:
         """Draw the customers of one case from `pool`; nobody if they are too few."""
-        if kind == "drop":
+        if kind is Kind.DROP:
             order = np.argsort(-self.people.transactions[pool], kind="stable")
             pool = pool[order[: max(10, round(BUSIEST_SHARE * pool.size))]]
-        wanted = COLLUDERS if kind == "collusion" else 1
-        if pool.size < wanted:
+        if pool.size < kind.customers:
             return []
-        return [int(customer) for customer in rng.choice(pool, wanted, replace=False)]
+        return [int(customer) for customer in rng.choice(pool, kind.customers, replace=False)]
 
-    def one_strength(self) -> str:
+    def one_strength(self) -> Strength:
         """Draw how strong a case is."""
-        return list(STRENGTHS)[self.some(0, len(STRENGTHS) - 1)]
+        return list(Strength)[self.some(0, len(Strength) - 1)]
 
     @property
     def power(self) -> float:
         """How far the case that is being planted is from an ordinary week; 1 is the usual."""
-        return self.strength * STRENGTHS[self.own]
+        return self.strength * self.own.factor
 
     def emptied(self) -> Casebook:
         """Return the book of the same customers without anything planted."""
@@ -164,13 +174,17 @@ class Casebook:
         """Draw how many purchases a case has, times its strength; two at least."""
         return max(2, round(self.power * self.some(low, high)))
 
-    def one_of(self, codes: tuple[str, ...]) -> int:
-        """Draw one of some category codes, as a position."""
-        return int(self.rng.choice(categories().index(*codes)))
+    def one_of(self, codes: tuple[int, ...]) -> int:
+        """Draw one of some merchant categories, as a position."""
+        return int(self.rng.choice(_positions(codes)))
 
     def ticket(self, customer: int, category: int) -> float:
         """Return the usual purchase at a category, in cents, for this customer."""
         return float(100 * np.exp(categories().log_ticket[category] + self.people.tilt[customer]))
+
+
+def _positions(codes: tuple[int, ...]) -> NDArray[np.int16]:
+    return categories().index(*map(str, codes))
 
 
 def _ready(people: Population, week: int) -> Ints:
@@ -182,12 +196,12 @@ def _ready(people: Population, week: int) -> Ints:
 
 def _takeover(book: Casebook, week: int, chosen: list[int]) -> None:
     (customer,) = chosen
-    pool = np.setdiff1d(categories().index(*TAKEOVER_CODES), book.people.habit[customer])
+    pool = np.setdiff1d(_positions(TAKEOVER_CODES), book.people.habit[customer])
     for category in book.rng.choice(pool, book.some(2, 4), replace=False):
         usual = book.ticket(customer, int(category))
         book.add(week, customer, int(category), usual * book.times(1.3, 3.5, book.some(1, 3)))
         book.unused.append((customer, int(category), week))
-    book.label(week, customer, "takeover")
+    book.label(week, customer, Kind.TAKEOVER)
 
 
 def _bust_out(book: Casebook, week: int, chosen: list[int]) -> None:
@@ -199,45 +213,45 @@ def _bust_out(book: Casebook, week: int, chosen: list[int]) -> None:
         purchases = 1 + int(factor / 2)
         drawn = np.full(purchases, book.power * cash * usual / purchases)
         book.add(at, customer, book.one_of(CASH_CODES), drawn)
-        book.label(at, customer, "bust_out" if at == week else RAMP_KIND)
+        book.label(at, customer, Kind.BUST_OUT if at == week else RAMP_KIND)
     book.silent[customer, week + 1 :] = True
 
 
 def _card_test(book: Casebook, week: int, chosen: list[int]) -> None:
     (customer,) = chosen
     places = book.some(1, 3)
-    pool = categories().index(*CARD_TEST_CODES)
+    pool = _positions(CARD_TEST_CODES)
     charges = book.rng.uniform(20, 249, book.many(10, 35))
     for category, part in zip(
         book.rng.choice(pool, places, replace=False), np.array_split(charges, places), strict=True
     ):
         book.add(week, customer, int(category), part)
-    book.label(week, customer, "card_test")
+    book.label(week, customer, Kind.CARD_TEST)
 
 
 def _gambling(book: Casebook, week: int, chosen: list[int]) -> None:
     (customer,) = chosen
     bets = book.rng.dirichlet(np.full(book.some(5, 20), 3.0))
     total = book.people.usual_week[customer] * book.times(1, 3, 1)
-    book.add(week, customer, book.one_of(("7995", "6051")), bets * total)
-    book.label(week, customer, "gambling")
+    book.add(week, customer, book.one_of(GAMBLING_CODES), bets * total)
+    book.label(week, customer, Kind.GAMBLING)
 
 
 def _structured(book: Casebook, week: int, chosen: list[int]) -> None:
     (customer,) = chosen
     transfers = book.rng.uniform(90_000, 99_000, book.many(3, 9))
-    book.add(week, customer, book.one_of(("4829", "6012")), transfers)
-    book.label(week, customer, "structured")
+    book.add(week, customer, book.one_of(TRANSFER_CODES), transfers)
+    book.label(week, customer, Kind.STRUCTURED)
 
 
 def _refund(book: Casebook, week: int, chosen: list[int]) -> None:
     (customer,) = chosen
     habits = book.people.habit[customer][book.people.rate[customer] > 0]
     shops = habits[categories().refundable[habits]]
-    category = int(book.rng.choice(shops)) if shops.size else book.one_of(("5311",))
+    category = int(book.rng.choice(shops)) if shops.size else book.one_of((DEPARTMENT_STORES,))
     usual = book.people.usual_week[customer]
     book.add(week, customer, category, -usual * book.times(0.4, 1.5, book.some(2, 7)))
-    book.label(week, customer, "refund")
+    book.label(week, customer, Kind.REFUND)
 
 
 def _dormant(book: Casebook, week: int, chosen: list[int]) -> None:
@@ -247,7 +261,7 @@ def _dormant(book: Casebook, week: int, chosen: list[int]) -> None:
     quiet = min(book.some(8, longest), book.some(8, longest))
     book.silent[customer, week - quiet : week] = True
     book.scale(week, customer, book.rng.uniform(1.5, 3.5), book.rng.uniform(0.4, 0.7))
-    book.label(week, customer, "dormant")
+    book.label(week, customer, Kind.DORMANT)
 
 
 def _drop(book: Casebook, week: int, chosen: list[int]) -> None:
@@ -257,13 +271,13 @@ def _drop(book: Casebook, week: int, chosen: list[int]) -> None:
     left = max(1, round(1 / max(book.power, 0.1)))
     book.silent[customer, week] = True
     book.add(week, customer, int(book.people.habit[customer, slot]), np.full(left, usual))
-    book.label(week, customer, "drop")
+    book.label(week, customer, Kind.DROP)
 
 
 def _growth(book: Casebook, week: int, chosen: list[int]) -> None:
     (customer,) = chosen
     book.scale(week, customer, book.rng.uniform(3, 6), book.rng.uniform(0.4, 0.7))
-    book.label(week, customer, "growth")
+    book.label(week, customer, Kind.GROWTH)
 
 
 def _ticket(book: Casebook, week: int, chosen: list[int]) -> None:
@@ -273,7 +287,7 @@ def _ticket(book: Casebook, week: int, chosen: list[int]) -> None:
     usual = 100 * np.exp(book.people.log_ticket[customer, slot])
     category = int(book.people.habit[customer, slot])
     book.add(week, customer, category, usual * book.times(12, 40, 1))
-    book.label(week, customer, "ticket")
+    book.label(week, customer, Kind.TICKET)
 
 
 def _collusion(book: Casebook, week: int, chosen: list[int]) -> None:
@@ -285,23 +299,19 @@ def _collusion(book: Casebook, week: int, chosen: list[int]) -> None:
         total = book.people.usual_week[customer] * book.times(0.6, 2, 1)
         book.add(week, customer, category, np.repeat(total, n := book.some(1, 3)) / n)
         book.unused.append((customer, category, week))
-        book.label(week, customer, "collusion")
+        book.label(week, customer, Kind.COLLUSION)
 
 
-TAKEOVER_CODES = ("5732", "5944", "4829", "5045", "5094", "5948", "5946", "6051")
-CASH_CODES = ("6010", "6011", "6051", "4829")
-CARD_TEST_CODES = ("5815", "5816", "5817", "5818", "8398", "5814", "5968", "4816", "7299")
-RARE_WEIGHT = 0.5
-_PLANT: dict[str, Callable[[Casebook, int, list[int]], None]] = {
-    "takeover": _takeover,
-    "bust_out": _bust_out,
-    "card_test": _card_test,
-    "gambling": _gambling,
-    "structured": _structured,
-    "refund": _refund,
-    "dormant": _dormant,
-    "drop": _drop,
-    "growth": _growth,
-    "ticket": _ticket,
-    "collusion": _collusion,
+_PLANT: dict[Kind, Callable[[Casebook, int, list[int]], None]] = {
+    Kind.TAKEOVER: _takeover,
+    Kind.BUST_OUT: _bust_out,
+    Kind.CARD_TEST: _card_test,
+    Kind.GAMBLING: _gambling,
+    Kind.STRUCTURED: _structured,
+    Kind.REFUND: _refund,
+    Kind.DORMANT: _dormant,
+    Kind.DROP: _drop,
+    Kind.GROWTH: _growth,
+    Kind.TICKET: _ticket,
+    Kind.COLLUSION: _collusion,
 }

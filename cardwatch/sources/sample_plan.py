@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from cardwatch.case_kinds import COLLUDERS, Kind
 from cardwatch.sources.sample_cells import Purpose, stream
 
-SINGLE_KINDS = (
-    "takeover",
-    "bust_out",
-    "card_test",
-    "gambling",
-    "structured",
-    "refund",
-    "dormant",
-    "drop",
-    "growth",
-    "ticket",
-)
-CASE_KINDS = (*SINGLE_KINDS, "collusion")
+SINGLE_KINDS = tuple(kind for kind in Kind if kind.customers == 1)
 RAMP_KIND = "bust_out_ramp"
 """The three rising weeks before a bust-out's peak: neither a case nor an ordinary week."""
 FIRST_CASE_WEEK = 12
 """Position of the first week with cases: twelve reference weeks lie before it."""
-COLLUDERS = 5
 SMALLEST_FULL_PORTFOLIO = 500
 """Below this many customers only some kinds are planted in a week, in turn, and no collusion."""
 
 
-def plan(seed: int, sizes: list[int], weeks: int) -> list[list[tuple[int, str]]]:
+def plan(seed: int, sizes: list[int], weeks: int) -> list[list[tuple[int, Kind]]]:
     """Return, per block, the (week position, kind) of every case; a collusion is one entry.
 
     Parameters
@@ -37,7 +25,7 @@ def plan(seed: int, sizes: list[int], weeks: int) -> list[list[tuple[int, str]]]
         Customers per block.
     """
     rng = stream(seed, Purpose.PLAN)
-    blocks: list[list[tuple[int, str]]] = [[] for _ in sizes]
+    blocks: list[list[tuple[int, Kind]]] = [[] for _ in sizes]
     shares = np.array(sizes) / sum(sizes)
     for week in range(FIRST_CASE_WEEK, weeks):
         for kind in _kinds(sum(sizes), week):
@@ -45,7 +33,7 @@ def plan(seed: int, sizes: list[int], weeks: int) -> list[list[tuple[int, str]]]
     return blocks
 
 
-def _kinds(customers: int, week: int) -> list[str]:
+def _kinds(customers: int, week: int) -> list[Kind]:
     """Return the cases of one week: 35 customers among 6,000, rising with the square root."""
     if customers < SMALLEST_FULL_PORTFOLIO:
         singles, groups = max(1, customers * 2 // 65), 0
@@ -55,4 +43,4 @@ def _kinds(customers: int, week: int) -> list[str]:
         singles = max(len(SINGLE_KINDS), wanted - COLLUDERS * groups)
     turn = week * singles
     kinds = [SINGLE_KINDS[(turn + at) % len(SINGLE_KINDS)] for at in range(singles)]
-    return kinds + ["collusion"] * groups
+    return [*kinds, *[Kind.COLLUSION] * groups]

@@ -24,6 +24,12 @@ def test_no_module_is_over_400_lines(module: Path) -> None:
     assert len(module.read_text(encoding="utf-8").splitlines()) <= 400
 
 
+def test_no_module_beside_the_package_is_over_400_lines_either() -> None:
+    folders = ("tests", "benchmarks", "dags", "demo", "docs", "src")
+    beside = [path for folder in folders for path in (PACKAGE.parent / folder).rglob("*.py")]
+    assert [p for p in beside if len(p.read_text(encoding="utf-8").splitlines()) > 400] == []
+
+
 def test_no_module_is_a_grab_bag() -> None:
     assert not {module.stem for module in MODULES} & {"utils", "helpers", "common", "misc"}
 

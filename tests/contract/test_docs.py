@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -71,8 +72,14 @@ def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
         check_command(["run", *shlex.split(rest)])
 
 
+@cache
+def command_line() -> Any:
+    """Every command, put together once: the pages name hundreds."""
+    return typer.main.get_command(app)
+
+
 def check_command(words: list[str]) -> None:
-    command = typer.main.get_command(app)
+    command = command_line()
     context = command.make_context("cardwatch", [], resilient_parsing=True)
     known = {option for param in command.params for option in param.opts}
     for word in words:

@@ -19,9 +19,8 @@ from prometheus_programs import fetch, free_port, program, started, until
 from small_portfolio import WEEK
 
 from cardwatch.cli import health_main
-from cardwatch.config import Config
 from cardwatch.monitoring.health_checks import CHECKS
-from cardwatch.monitoring.metrics import CATALOG, PREFIX
+from cardwatch.monitoring.metrics import CATALOG, DRIFT_VALUES, PREFIX
 from cardwatch.monitoring.settings import HealthSettings
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +75,8 @@ def test_the_rules_hold_what_the_health_check_holds() -> None:
               if rule["alert"] not in ("CardwatchMissedRun", "CardwatchHealthSilent")}  # fmt: skip
     assert limits["CardwatchQuarantineHigh"] == health.quarantine_warn_share
     assert limits["CardwatchVolumeDrop"] == health.volume_warn_ratio
-    assert limits["CardwatchDrift"] == (health.drift_fail_psi or Config().drift.shifted_psi)
+    assert limits["CardwatchDrift"] == DRIFT_VALUES["shifted"]
+    assert health.drift_fail_psi is None, "the health check and the rule would judge by two limits"
     assert limits["CardwatchDiskLow"] == health.disk_warn_gb * 1e9
 
 

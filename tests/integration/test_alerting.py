@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from datetime import time as TimeOfDay
 from pathlib import Path
@@ -31,12 +31,6 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.now
-
-
-@pytest.fixture
-def hook() -> Iterator[HttpServer]:
-    with http_server() as server:
-        yield server
 
 
 @pytest.fixture

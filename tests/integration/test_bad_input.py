@@ -2,56 +2,32 @@
 
 from __future__ import annotations
 
-import csv
-import fcntl
-import hashlib
-import os
 import shutil
-import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from command_line import cardwatch, contents, failure, start
+from command_line import cardwatch, contents, failure
+from good_rows import (
+    AMOUNT,
+    CUSTOMERS,
+    SECRET,
+    WEEKS,
+    Files,
+    assert_whole,
+    deliver,
+    good,
+    line,
+    with_lines,
+)
 from small_portfolio import WEEK, ScoredWeek, as_csv, of_weeks, portfolio_rows, write_parquet
 
-from cardwatch.outputs import OutputFile, restore
-from cardwatch.publish.lock import LOCK_NAME
+from cardwatch.outputs import restore
 
-CUSTOMERS, WEEKS = 60, 8
-SECRET = "CUST00007"
-AMOUNT = "91.17"
 HEADER = '"customer_id","reporting_week","mcc","spend_amount","transaction_count"\n'
-RUN = ("run", "--source", "data", "--reporting-week", WEEK.label)
-Files = Mapping[str, str | bytes]
-
-
-@cache
-def good() -> str:
-    """The rows that everything is added to or taken from, as CSV without average tickets."""
-    return as_csv(portfolio_rows(CUSTOMERS, WEEKS).drop_columns("avg_ticket_amount"))
-
-
-def line(**values: str) -> str:
-    """Return one more row: usual, but for `values`."""
-    usual = {
-        "customer_id": SECRET,
-        "reporting_week": WEEK.label,
-        "mcc": "5411",
-        "spend_amount": AMOUNT,
-        "transaction_count": "1",
-    }
-    cells = (usual | values).values()
-    return ",".join('"' + cell.replace('"', '""') + '"' for cell in cells) + "\n"
-
-
-def with_lines(*lines: str) -> Callable[[], Files]:
-    return lambda: {"a.csv": good() + "".join(lines)}
 
 
 def changed(change: Callable[[str], str | bytes]) -> Callable[[], Files]:
@@ -264,49 +240,43 @@ TABLE = {
 }
 
 DEAR = ("a thousand columns", "a line of 30 megabytes")
-
-
-@pytest.fixture(scope="module")
-def earlier(tmp_path_factory: pytest.TempPathFactory) -> ScoredWeek:
-    """The week run from good rows."""
-    folder = tmp_path_factory.mktemp("earlier")
-    (folder / "data").mkdir()
-    (folder / "data" / "a.csv").write_text(good(), encoding="utf-8")
-    return ScoredWeek.run(folder, Path("data"), WEEK)
+SHOWN_BY_PARTS = (
+    "another delimiter",
+    "a byte order mark",
+    "lines that end as on Windows",
+    "a refund, and a category no list knows",
+    "merchant categories that are none",
+    "dates in three formats",
+    "odd ids",
+    "no id",
+    "the same rows twice",
+)
+"""Runs that go on, as others here do; what becomes of rows, tests of source and contract show."""
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        pytest.param(bad, id=name, marks=pytest.mark.system if name in DEAR else ())
+        pytest.param(bad, id=name, marks=[pytest.mark.system] * (name in DEAR + SHOWN_BY_PARTS))
         for name, bad in TABLE.items()
     ],
 )
 def test_bad_input_is_one_clear_line_and_nothing_is_half_written(
-    bad: Bad, tmp_path: Path, earlier: ScoredWeek
+    bad: Bad, tmp_path: Path, good_run: ScoredWeek
 ) -> None:
-    shutil.copytree(earlier.outputs, tmp_path / "outputs")
+    shutil.copytree(good_run.outputs, tmp_path / "outputs")
     deliver(tmp_path, bad.files(), bad.settings)
     options = ("--source", "data", "--reporting-week", WEEK.label, *bad.options)
     if bad.exit_code:
-        assert_stopped(tmp_path, bad, options, earlier)
+        assert_stopped(tmp_path, bad, options, good_run)
     else:
         assert_went_on(tmp_path, bad, options)
 
 
-def deliver(folder: Path, files: Files, settings: str) -> None:
-    (folder / "data").mkdir()
-    for name, content in files.items():
-        raw = content if isinstance(content, bytes) else content.encode()
-        (folder / "data" / name).write_bytes(raw)
-    (folder / "config").mkdir()
-    (folder / "config" / "config.yaml").write_text(settings, encoding="utf-8")
-
-
-def assert_stopped(folder: Path, bad: Bad, options: tuple[str, ...], earlier: ScoredWeek) -> None:
+def assert_stopped(folder: Path, bad: Bad, options: tuple[str, ...], good_run: ScoredWeek) -> None:
     said = failure(cardwatch(folder, "run", *options, code=bad.exit_code))
     assert [words for words in bad.says if words not in said] == []
-    assert contents(folder / "outputs") == contents(earlier.outputs)
+    assert contents(folder / "outputs") == contents(good_run.outputs)
     assert [secret for secret in (SECRET, AMOUNT) if secret in said + log(folder)] == []
 
 
@@ -330,18 +300,6 @@ def assert_went_on(folder: Path, bad: Bad, options: tuple[str, ...]) -> None:
     assert [secret for secret in (SECRET, AMOUNT) if secret in done.err + log(folder)] == []
 
 
-def assert_whole(run: ScoredWeek) -> None:
-    """Check that the files are those of the manifest, and no others but the list it replaced."""
-    recorded = {name: file["sha256"] for name, file in run.manifest["files"].items()}
-    found = {name: held for name, held in contents(run.outputs).items() if "superseded" not in name}
-    assert {name: hashlib.sha256(found[name]).hexdigest() for name in recorded} == recorded
-    beside = {OutputFile.MANIFEST.of(WEEK), OutputFile.REVIEWS.of(WEEK), LOCK_NAME}
-    assert found.keys() - recorded.keys() <= beside
-    with run.path(OutputFile.QUARANTINE).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert sum(int(row["row_copies"]) for row in rows) == run.manifest["counts"]["rows_quarantined"]
-
-
 def test_odd_ids_arrive_whole_in_every_file(tmp_path: Path) -> None:
     rich = [line(customer_id=each, spend_amount="99999", mcc="7995") for each in ODD_IDS]
     deliver(tmp_path, with_lines(*rich)(), "ranking: {top_n: 40}")
@@ -355,130 +313,3 @@ def test_odd_ids_arrive_whole_in_every_file(tmp_path: Path) -> None:
     for name in ("line\nbreak", "=cmd()"):
         story = cardwatch(tmp_path, "explain", name, "--source", "data").out
         assert story.splitlines()[0].endswith("week 2025-46 (17–23 November 2025)")
-
-
-OWN_SPILL = "{logging: {file: null}, engine: {temp_directory: .}}"
-"""Not the system's folder for temporary files, which may be closed to an ordinary user."""
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that everybody may enter and write."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o777)
-        with permissions(Path(name), 0o777):
-            reachable = os.access(name, os.W_OK | os.X_OK, effective_ids=True)
-        if not reachable:
-            pytest.skip("the folder for temporary files is closed to other users")
-        yield Path(name)
-
-
-@contextmanager
-def permissions(path: Path, mode: int) -> Iterator[None]:
-    """Give a folder other permissions, and be an ordinary user, whom they bind."""
-    user, before = os.geteuid(), path.stat().st_mode
-    path.chmod(mode)
-    try:
-        if user == 0:
-            os.seteuid(65534)
-        yield
-    finally:
-        if user == 0:
-            os.seteuid(0)
-        path.chmod(before)
-
-
-def import_everything(folder: Path) -> None:
-    """Run once as the user who may read every library; another one may not."""
-    cardwatch(folder, *RUN, "--dry-run", code=0)
-
-
-def test_a_folder_that_may_not_be_read_is_one_line(open_folder: Path) -> None:
-    deliver(open_folder, with_lines()(), OWN_SPILL)
-    import_everything(open_folder)
-    with permissions(open_folder / "data", 0o000):
-        said = failure(cardwatch(open_folder, *RUN, code=3))
-    assert "permission denied" in said.lower()
-    assert "read access" in said
-
-
-def test_a_folder_that_may_not_be_written_is_one_line(
-    open_folder: Path, earlier: ScoredWeek
-) -> None:
-    deliver(open_folder, with_lines()(), OWN_SPILL)
-    shutil.copytree(earlier.outputs, open_folder / "outputs")
-    import_everything(open_folder)
-    with permissions(open_folder / "outputs", 0o555):
-        said = failure(cardwatch(open_folder, *RUN, code=6))
-    assert "outputs" in said
-    assert "permission denied" in said.lower()
-    assert contents(open_folder / "outputs") == contents(earlier.outputs)
-
-
-@pytest.mark.system
-def test_a_full_disk_is_one_line(tmp_path: Path, earlier: ScoredWeek) -> None:
-    shutil.copytree(earlier.outputs, tmp_path / "outputs")
-    deliver(tmp_path, with_lines()(), "logging: {file: null}")
-    code = (
-        "import resource, cardwatch.publish.files as files\n"
-        "class Full(files.FileSet):\n"
-        "    def __enter__(self):\n"
-        "        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        "        return super().__enter__()\n"
-        "files.FileSet = Full"
-    )
-    with start(tmp_path, *RUN, first=code) as process:
-        out, err = process.communicate(timeout=120)
-    assert process.returncode == 6, err
-    assert out == ""
-    [said] = err.splitlines()
-    assert said.startswith("cardwatch: error: The disk is full")
-    assert contents(tmp_path / "outputs") == contents(earlier.outputs)
-
-
-@pytest.mark.system
-def test_a_run_that_was_killed_can_simply_be_run_again(tmp_path: Path, earlier: ScoredWeek) -> None:
-    deliver(tmp_path, with_lines()(), "")
-    with start(tmp_path, *RUN, LOG_LEVEL="INFO", TMPDIR=str(tmp_path)) as process:
-        assert process.stderr
-        for text in process.stderr:
-            if "step explain took" in text:
-                process.send_signal(signal.SIGKILL)
-                break
-        process.wait(60)
-    assert process.returncode == -signal.SIGKILL
-    run = ScoredWeek.run(tmp_path, Path("data"), WEEK)
-    assert run.results == earlier.results
-    assert_whole(run)
-
-
-def test_a_run_that_finds_the_folder_taken_says_so(tmp_path: Path, earlier: ScoredWeek) -> None:
-    shutil.copytree(earlier.outputs, tmp_path / "outputs")
-    deliver(tmp_path, with_lines()(), "output: {lock_timeout_seconds: 0}")
-    with (tmp_path / "outputs" / LOCK_NAME).open("r+") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        said = failure(cardwatch(tmp_path, *RUN, code=6))
-    assert "Another run is using the output folder" in said
-    assert contents(tmp_path / "outputs") == contents(earlier.outputs)
-
-
-@pytest.mark.system
-def test_two_runs_at_once_leave_one_whole_result(tmp_path: Path, earlier: ScoredWeek) -> None:
-    deliver(tmp_path, with_lines()(), "")
-    with start(tmp_path, *RUN) as first, start(tmp_path, *RUN) as second:
-        errors = [process.communicate(timeout=120)[1] for process in (first, second)]
-    assert [first.returncode, second.returncode] == [0, 0], errors
-    run = ScoredWeek(WEEK, tmp_path, earlier.done)
-    assert run.results == earlier.results
-    assert_whole(run)
-
-
-@pytest.mark.system
-def test_results_written_into_the_source_folder_are_not_read_as_data(
-    tmp_path: Path, earlier: ScoredWeek
-) -> None:
-    deliver(tmp_path, with_lines()(), "")
-    for _ in range(2):
-        cardwatch(tmp_path, *RUN, "--output-dir", "data")
-    found = contents(tmp_path / "data")
-    assert {name: found[name] for name in earlier.results} == earlier.results

@@ -11,17 +11,26 @@ from pathlib import Path
 import pytest
 from command_line import ROOT, cardwatch, failure
 from pytest import MonkeyPatch
+from small_portfolio import portfolio_rows, write_parquet
 
 from cardwatch import cli, errors
 from cardwatch.cli import run_main
 
 HEAVY = ("duckdb", "numpy", "pandas", "pyarrow", "sklearn", "cardwatch.commands")
+STATISTICS = ("pandas", "scipy", "sklearn")
 
 
-def test_importing_the_command_line_imports_nothing_heavy() -> None:
-    code = f"import sys, cardwatch.cli; print([n for n in {HEAVY!r} if n in sys.modules])"
+def test_the_command_line_imports_nothing_heavy_and_commands_import_no_statistics() -> None:
+    commands = ", ".join(
+        f"cardwatch.commands.{path.stem}"
+        for path in (ROOT / "cardwatch" / "commands").glob("[a-z]*.py")
+    )
+    code = (
+        f"import sys, cardwatch.cli; print([n for n in {HEAVY!r} if n in sys.modules])\n"
+        f"import {commands}; print([n for n in {STATISTICS!r} if n in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout == "[]\n", done.stderr
+    assert done.stdout == "[]\n[]\n", done.stderr
 
 
 @pytest.mark.parametrize(
@@ -153,11 +162,10 @@ def test_a_terminal_that_cannot_show_a_character_is_no_failure(
     assert "17?23 November 2025" in narrow.read()
 
 
-def test_json_is_utf_8_wherever_it_is_printed(
-    tmp_path: Path, portfolio: Path, monkeypatch: MonkeyPatch
-) -> None:
+def test_json_is_utf_8_wherever_it_is_printed(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    write_parquet(portfolio_rows(60, 8), tmp_path / "data")
     narrow = io.TextIOWrapper(buffer := io.BytesIO(), encoding="ascii")
-    options = ["--source", str(portfolio), "--format", "json", "--dry-run"]
+    options = ["--source", "data", "--format", "json", "--dry-run"]
     monkeypatch.setattr(sys, "stdout", narrow)
     monkeypatch.setattr(sys, "argv", ["cardwatch", "run", *options])
     monkeypatch.chdir(tmp_path)

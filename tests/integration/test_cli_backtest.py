@@ -140,7 +140,7 @@ def test_a_week_that_a_run_would_refuse_is_named_and_gives_the_exit_code(tried: 
         (("--weeks", "1", "--show-customers"), 2, "There is only one list"),
         (("--weeks", "1", "--against", "none.yaml"), 2, "(--against none.yaml)"),
         (("--weeks", "1", "--against", "other.yaml"), 2, "do not score the same rows"),
-        (("--weeks", "1", "--reporting-week", "2099-01"), 3, "Week 2099-01"),
+        (("--weeks", "1", "--reporting-week", "2099-01"), 3, "The last complete week is 2025-46"),
         (("--weeks", "1", "--output", "outputs"), 2, "The file to write is a folder (outputs)"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from command_line import Outcome, cardwatch
-from message_servers import HttpServer, MailServer, http_server, mail_server
+from message_servers import HttpServer, MailServer, mail_server
 from small_portfolio import WEEK, portfolio_rows, write_parquet
 
 from cardwatch.outputs import OutputFile
@@ -49,12 +49,6 @@ def folder(tmp_path: Path, plain: Path) -> Path:
 @pytest.fixture
 def mail() -> Iterator[MailServer]:
     with mail_server() as server:
-        yield server
-
-
-@pytest.fixture
-def hook() -> Iterator[HttpServer]:
-    with http_server() as server:
         yield server
 
 

@@ -2,54 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from command_line import cardwatch, failure
+from command_line import cardwatch
 from postgres import Database
-from published_database import (
-    GUIDE_SQL,
-    NOWHERE,
-    TABLES,
-    command,
-    dump,
-    rows,
-    sink_of,
-    upgrade,
-    upgraded,
-    write_files,
-    write_list,
-)
-from published_weeks import WEEK, listed_customer
+from published_database import NOWHERE, command, dump, rows, run_ids, sink_of, upgrade, write_files
+from published_weeks import WEEK
 from small_portfolio import WEEK as LAST_WEEK
 from small_portfolio import ScoredWeek
 
 from cardwatch.engine import Engine
-from cardwatch.errors import PublishError
 from cardwatch.features.catalog import CATALOG
 from cardwatch.merchant_categories import mcc_name
 from cardwatch.outputs import OutputFile
-from cardwatch.publish.database_roles import reader_statements
-from cardwatch.week import ReportingWeek
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "outputs"
-
-
-def run_ids(database: Database) -> set[str]:
-    """The runs that the rows of the tables of one week come from."""
-    tables = ("anomaly_details", "anomaly_reasons", "anomaly_mcc_week", "anomaly_customer_week",
-              "anomaly_scores")  # fmt: skip
-    return {row["run_id"] for name in tables for row in rows(database, name)}
-
 
 # A real run, through the command line
 
@@ -271,12 +241,12 @@ def test_every_family_of_features_has_its_column_of_scores(ready: Database) -> N
 
 
 def test_a_run_again_replaces_the_week_and_keeps_the_record_of_the_first(
-    folder: Path, engine: Engine, ready: Database
+    outputs: Path, engine: Engine, ready: Database
 ) -> None:
-    sink = sink_of(folder, ready)
-    write_files(folder, engine, {"A": 1, "B": 2, "C": 3}, "run-1")
+    sink = sink_of(outputs, ready)
+    write_files(outputs, engine, {"A": 1, "B": 2, "C": 3}, "run-1")
     sink.publish(WEEK)
-    write_files(folder, engine, {"C": 1, "D": 2}, "run-2")
+    write_files(outputs, engine, {"C": 1, "D": 2}, "run-2")
     sink.publish(WEEK)
     listed = {row["customer_id"]: row["anomaly_rank"] for row in rows(ready, "anomaly_reports")}
     assert listed == {"C": 1, "D": 2}
@@ -290,27 +260,27 @@ def test_a_run_again_replaces_the_week_and_keeps_the_record_of_the_first(
 
 
 def test_publishing_the_same_run_again_changes_nothing(
-    folder: Path, engine: Engine, ready: Database
+    outputs: Path, engine: Engine, ready: Database
 ) -> None:
-    write_files(folder, engine, {"A": 1, "B": 2})
-    first, before = sink_of(folder, ready).publish(WEEK), dump(ready)
-    assert sink_of(folder, ready).publish(WEEK) == first
+    write_files(outputs, engine, {"A": 1, "B": 2})
+    first, before = sink_of(outputs, ready).publish(WEEK), dump(ready)
+    assert sink_of(outputs, ready).publish(WEEK) == first
     assert dump(ready) == before
 
 
 def test_other_weeks_and_the_reviews_stay_as_they_are(
-    folder: Path, engine: Engine, ready: Database
+    outputs: Path, engine: Engine, ready: Database
 ) -> None:
-    sink = sink_of(folder, ready)
+    sink = sink_of(outputs, ready)
     ready.execute(
         "INSERT INTO anomaly_reviews (customer_id, reporting_week, verdict) "
         "VALUES ('A', '2025-46', 'expected')"
     )
     for week, run_id in ((WEEK - 1, "run-1"), (WEEK, "run-2")):
-        write_files(folder, engine, {"A": 1}, run_id, week=week)
+        write_files(outputs, engine, {"A": 1}, run_id, week=week)
         sink.publish(week)
     kept = [row for row in rows(ready, "anomaly_details") if row["run_id"] == "run-1"]
-    write_files(folder, engine, {"B": 1}, "run-3", week=WEEK)
+    write_files(outputs, engine, {"B": 1}, "run-3", week=WEEK)
     sink.publish(WEEK)
     assert [row for row in rows(ready, "anomaly_details") if row["run_id"] == "run-1"] == kept
     assert len(rows(ready, "anomaly_reviews")) == 1
@@ -359,308 +329,9 @@ def test_with_the_database_down_a_run_writes_its_files_and_names_the_command(
     assert run_ids(ready) == {manifest["run_id"]}
 
 
-# What the command says
-
-
-def test_publish_says_what_it_would_do_and_does_not(
-    tmp_path: Path, engine: Engine, ready: Database
-) -> None:
-    write_files(tmp_path / "outputs", engine, {"A": 1, "B": 2})
-    new = command(ready.url, tmp_path, "publish", "--dry-run").out
-    assert "run run-1 would be new there" in " ".join(new.split())
-    assert rows(ready, "anomaly_reports") == []
-    command(ready.url, tmp_path, "publish")
-    write_files(tmp_path / "outputs", engine, {"C": 1}, "run-2")
-    again = " ".join(command(ready.url, tmp_path, "publish", "--dry-run").out.split())
-    assert "run run-2 would replace run run-1 and its 2 listed customers" in again
-    assert run_ids(ready) == {"run-1"}
-
-
-def test_all_missing_sends_every_week_that_the_database_lacks(
-    tmp_path: Path, engine: Engine, ready: Database
-) -> None:
-    outputs = tmp_path / "outputs"
-    for back in range(4):
-        write_files(outputs, engine, {"A": 1}, f"run-{back}", week=WEEK - back)
-    (outputs / OutputFile.LIST_JSON.of(WEEK - 3)).unlink()
-    command(ready.url, tmp_path, "publish", "--reporting-week", (WEEK - 1).label)
-    done = command(ready.url, tmp_path, "publish", "--all-missing")
-    assert "Week 2025-43 is missing in the database and has no JSON list to send" in done.out
-    assert run_ids(ready) == {"run-0", "run-1", "run-2"}
-    write_files(outputs, engine, {"A": 1}, "run-4", week=WEEK - 1)
-    (outputs / OutputFile.MANIFEST.of(WEEK - 3)).unlink()
-    command(ready.url, tmp_path, "publish", "--all-missing")
-    assert run_ids(ready) == {"run-0", "run-2", "run-4"}
-    nothing = command(ready.url, tmp_path, "publish", "--all-missing").out
-    assert nothing.startswith("Nothing is missing")
-
-
-@pytest.mark.parametrize("words", [(), ("--reporting-week", "2025-40")])
-def test_without_files_there_is_nothing_to_publish(
-    tmp_path: Path, ready: Database, words: tuple[str, ...]
-) -> None:
-    line = failure(command(ready.url, tmp_path, "publish", *words, code=6))
-    assert "cardwatch run" in line
-
-
-def test_a_week_whose_files_were_changed_or_packed_is_not_sent(
-    folder: Path, engine: Engine, ready: Database
-) -> None:
-    sink = sink_of(folder, ready)
-    write_files(folder, engine, {"A": 1})
-    path = folder / OutputFile.LIST_JSON.of(WEEK)
-    text = path.read_text()
-    path.write_text(text.replace('"A"', '"Z"'))
-    with pytest.raises(PublishError, match="one of its files was changed"):
-        sink.publish(WEEK)
-    path.unlink()
-    (folder / "archive").mkdir()
-    (folder / "archive" / "week_2025-46.packed-2026-01-01.tar.gz").touch()
-    with pytest.raises(PublishError, match=r"It was packed: tar -xzf .*2025-46.packed-2026-01-01"):
-        sink.publish(WEEK)
-    (folder / OutputFile.MANIFEST.of(WEEK)).write_text("{}")
-    with pytest.raises(PublishError, match="one of its files was changed"):
-        sink.publish(WEEK)
-    assert rows(ready, "anomaly_reports") == []
-
-
-def test_a_list_of_the_first_format_is_published_without_categories(
-    folder: Path, engine: Engine, ready: Database
-) -> None:
-    write_files(folder, engine, {"A": 1})
-    path, record = (folder / kind.of(WEEK) for kind in (OutputFile.LIST_JSON, OutputFile.MANIFEST))
-    document = json.loads(path.read_bytes())
-    for customer in document["customers"]:
-        for name in ("categories", "weeks", "usual", "peers"):
-            del customer[name]
-    path.write_text(json.dumps({**document, "format_version": 1}))
-    manifest = json.loads(record.read_bytes())
-    del manifest["supersedes_run_id"], manifest["source_keys"]
-    manifest["files"][path.name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    record.write_text(json.dumps(manifest))
-    sink_of(folder, ready).publish(WEEK)
-    assert [row["customer_id"] for row in rows(ready, "anomaly_reports")] == ["A"]
-    assert rows(ready, "anomaly_mcc_week") == rows(ready, "anomaly_customer_week") == []
-
-
-def test_an_empty_list_is_published_as_one(folder: Path, engine: Engine, ready: Database) -> None:
-    sink = sink_of(folder, ready)
-    write_files(folder, engine, {"A": 1}, "run-1")
-    sink.publish(WEEK)
-    write_files(folder, engine, {}, "run-2", rest={"A": 1})
-    sink.publish(WEEK)
-    assert rows(ready, "anomaly_reports") == []
-    assert [row["run_id"] for row in rows(ready, "bi_dim_week")] == ["run-2"]
-
-
 def test_scores_that_are_not_wanted_any_more_do_not_stay(
     configured: Path, scored_week: ScoredWeek, ready: Database
 ) -> None:
     assert rows(ready, "anomaly_scores")
     sink_of(configured / "outputs", ready).publish(LAST_WEEK)
     assert rows(ready, "anomaly_scores") == []
-
-
-# Values that do not fit
-
-
-@pytest.mark.parametrize(
-    ("changed", "column", "expected"),
-    [
-        ({"customer_id": "S" * 51}, "anomaly_reports.customer_id", "50 characters at most"),
-        ({"customer_id": "S\0ecret"}, "anomaly_reports.customer_id", "NUL"),
-        ({"total_spend": Decimal("10000000000.00")}, "anomaly_reports.total_spend",
-         "9,999,999,999.99 at most"),
-        ({"total_spend": Decimal("-10000000000.00")}, "anomaly_reports.total_spend", "an amount"),
-        ({"top_mcc_spend": Decimal("123456789012.00")}, "anomaly_reports.top_mcc_spend", "amount"),
-        ({"transaction_count": 2**31}, "anomaly_reports.transaction_count", "2,147,483,647"),
-        ({"top_mcc": "5" * 51}, "anomaly_reports.top_mcc", "50 characters"),
-        ({"anomaly_score": float("nan")}, "anomaly_reports.anomaly_score", "no value in 1 row"),
-        ({"signal_rule": "a\0b"}, "anomaly_details.signal_rule", "NUL"),
-        ({"history_weeks": 2**31}, "anomaly_details.history_weeks", "a number in 1 row"),
-    ],
-)  # fmt: skip
-def test_a_value_that_does_not_fit_is_named_by_column_and_nothing_is_written(
-    folder: Path,
-    engine: Engine,
-    ready: Database,
-    changed: dict[str, Any],
-    column: str,
-    expected: str,
-) -> None:
-    sink = sink_of(folder, ready)
-    write_files(folder, engine, {"SECRET-1": 1}, "run-1")
-    sink.publish(WEEK)
-    before = dump(ready)
-    name = changed.get("customer_id", "SECRET-2")
-    first = listed_customer(name, 1)
-    listed = [type(first)(**{**vars(first), **changed}), listed_customer("SECRET-3", 2)]
-    write_list(folder, engine, listed, "run-2")
-    with pytest.raises(PublishError) as raised:
-        sink.publish(WEEK)
-    message = raised.value.message
-    assert column in message
-    assert expected in message
-    assert "nothing was written" in message
-    assert "SECRET" not in message
-    assert "SSS" not in message
-    assert dump(ready) == before
-
-
-def test_values_at_the_limit_of_their_column_fit(
-    folder: Path, engine: Engine, ready: Database
-) -> None:
-    widest = {
-        "customer_id": "é" * 50,
-        "total_spend": Decimal("-9999999999.99"),
-        "top_mcc_spend": Decimal("9999999999.99"),
-        "transaction_count": 2**31 - 1,
-    }
-    write_files(folder, engine, {"é" * 50: 1}, changed=widest)
-    sink_of(folder, ready).publish(WEEK)
-    [row] = rows(ready, "anomaly_reports")
-    assert {name: row[name] for name in widest} == widest
-
-
-def test_a_longer_id_fits_where_the_column_was_made_wider(
-    folder: Path, engine: Engine, database: Database
-) -> None:
-    database.execute(GUIDE_SQL.replace("customer_id VARCHAR(50)", "customer_id VARCHAR(80)"))
-    upgrade(database)
-    write_files(folder, engine, {"L" * 80: 1})
-    sink_of(folder, database).publish(WEEK)
-    write_files(folder, engine, {"L" * 81: 1})
-    with pytest.raises(PublishError, match="80 characters at most"):
-        sink_of(folder, database).publish(WEEK)
-
-
-def test_an_id_too_long_for_any_index_is_found_before_it_is_sent(
-    folder: Path, engine: Engine, database: Database
-) -> None:
-    database.execute(GUIDE_SQL.replace("customer_id VARCHAR(50)", "customer_id TEXT"))
-    upgrade(database)
-    write_files(folder, engine, {"L" * 2001: 1})
-    with pytest.raises(PublishError, match="2,000 bytes at most"):
-        sink_of(folder, database).publish(WEEK)
-
-
-AWKWARD = [
-    "",
-    " ",
-    '"',
-    "a,b",
-    "a\nb\r",
-    "\\N",
-    "NULL",
-    "\\.",
-    "'; DROP TABLE x; --",
-    "日本",
-    "a\tb",
-]
-
-
-def test_awkward_text_arrives_as_it_is(folder: Path, engine: Engine, ready: Database) -> None:
-    listed = [
-        listed_customer(f"{position}{text}", position, [text or "-"])
-        for position, text in enumerate(AWKWARD, start=1)
-    ]
-    write_list(folder, engine, listed)
-    sink_of(folder, ready).publish(WEEK)
-    found = {row["customer_id"]: row["sentence"] for row in rows(ready, "anomaly_reasons")}
-    assert found == {each.customer_id: each.reasons[0].sentence for each in listed}
-
-
-# Who may do what
-
-
-def test_before_the_upgrade_the_command_is_named(
-    folder: Path, engine: Engine, database: Database
-) -> None:
-    write_files(folder, engine, {"A": 1})
-    with pytest.raises(PublishError, match="`cardwatch db upgrade`"):
-        sink_of(folder, database).publish(WEEK)
-    with pytest.raises(PublishError, match="`cardwatch db upgrade`"):
-        sink_of(folder, database).current_runs()
-
-
-def test_a_publisher_needs_only_these_privileges(
-    folder: Path, engine: Engine, ready: Database
-) -> None:
-    tables = ", ".join(name for name in TABLES if name != "anomaly_reviews")
-    enough = (f"SELECT, INSERT, DELETE ON {tables}", "UPDATE ON anomaly_runs")
-    write_files(folder, engine, {"A": 1})
-    with ready.role(*enough) as user:
-        sink_of(folder, ready, user=user).publish(WEEK)
-    assert len(rows(ready, "anomaly_reports")) == 1
-
-
-@pytest.mark.parametrize(
-    ("lacking", "grants"),
-    [
-        ("INSERT", ("SELECT, DELETE, UPDATE ON ALL TABLES IN SCHEMA public",)),
-        ("DELETE", ("SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public",)),
-        ("UPDATE", ("SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA public",)),
-        ("SELECT", ()),
-    ],
-)
-def test_a_privilege_that_is_missing_is_named_with_the_grant(
-    folder: Path, engine: Engine, ready: Database, lacking: str, grants: tuple[str, ...]
-) -> None:
-    write_files(folder, engine, {"A": 1})
-    with ready.role(*grants) as user, pytest.raises(PublishError) as raised:
-        sink_of(folder, ready, user=user).publish(WEEK)
-    assert f"may not {lacking} on anomaly_" in raised.value.message
-    assert f"{lacking}" in raised.value.message.partition("GRANT ")[2]
-    assert rows(ready, "anomaly_reports") == []
-
-
-def test_a_publisher_without_rights_on_the_schema_is_told_so(
-    folder: Path, engine: Engine, database: Database
-) -> None:
-    upgrade(database, "closed")
-    write_files(folder, engine, {"A": 1})
-    with database.role() as user, pytest.raises(PublishError) as raised:
-        sink_of(folder, database, user=user, schema="closed").publish(WEEK)
-    assert "cardwatch publish --reporting-week" in raised.value.message
-
-
-def test_a_reader_role_that_is_granted_reads_the_list(
-    folder: Path, engine: Engine, ready: Database
-) -> None:
-    write_files(folder, engine, {"A": 1})
-    sink_of(folder, ready).publish(WEEK)
-    role = f"reader_of_{ready.name}"
-    ready.execute(";".join(reader_statements("public", role)))
-    try:
-        with ready.role() as (name, password):
-            ready.execute(f"GRANT {role} TO {name}")
-            with psycopg.connect(ready.url_as(name, password)) as connection:
-                found = connection.execute("SELECT customer_id FROM bi_fact_anomaly").fetchall()
-        assert found == [("A",)]
-    finally:
-        ready.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
-
-
-def test_a_newer_schema_takes_what_this_version_sends(
-    folder: Path, engine: Engine, ready: Database
-) -> None:
-    ready.execute(
-        "UPDATE cardwatch_alembic_version SET version_num = '9999';"
-        "ALTER TABLE anomaly_reasons ADD COLUMN of_the_future TEXT;"
-        "ALTER TABLE anomaly_reports ADD COLUMN region TEXT DEFAULT 'north'"
-    )
-    write_files(folder, engine, {"A": 1})
-    sink_of(folder, ready).publish(WEEK)
-    assert rows(ready, "anomaly_reports")[0]["region"] == "north"
-
-
-def test_any_schema_name_and_any_week_are_data_and_never_sql(
-    folder: Path, engine: Engine, database: Database
-) -> None:
-    schema, week = 'we "call" it; DROP % $1', ReportingWeek.parse("2026-00")
-    with upgraded(database, schema):
-        pass
-    write_files(folder, engine, {"A": 1}, week=week)
-    sink_of(folder, database, schema=schema).publish(week)
-    [row] = rows(database, "bi_dim_week", schema)
-    assert (row["reporting_week"], row["week_start"]) == ("2025-52", date(2025, 12, 29))

@@ -123,14 +123,13 @@ def publishers(runs: TwoRuns) -> Iterator[Publishers]:
         yield begun
 
 
-@pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.system)])
 def test_a_process_killed_at_any_statement_leaves_the_old_week_unless_it_had_committed(
-    runs: TwoRuns, publishers: Publishers, step: int
+    runs: TwoRuns, publishers: Publishers
 ) -> None:
     counting = Watched()
     assert runs.attempt("no fault", operations=counting) is None
     commit = len(counting.seen)
-    moments = [(at, "before") for at in (*range(1, commit, step), commit)]
+    moments = [(at, "before") for at in range(1, commit + 1)]
     for at, moment in (*moments, (commit, "after")):
         publishers.start(at, moment)
         assert publishers.end() == -signal.SIGKILL
@@ -182,13 +181,12 @@ class Crashing(Watched):
         self._server.stop(signal.SIGQUIT)
 
 
-@pytest.mark.parametrize("step", [26, pytest.param(1, marks=pytest.mark.system)])
 def test_a_server_that_crashes_on_the_way_holds_the_old_week_when_it_is_back(
-    fragile: TwoRuns, step: int
+    fragile: TwoRuns,
 ) -> None:
     counting, server = Watched(), server_of(fragile)
     assert fragile.attempt("no fault", operations=counting) is None
-    for at in range(len(counting.seen), 0, -step):
+    for at in range(len(counting.seen), 0, -1):
         place = f"crashed before {counting.seen[at - 1]}"
         with pytest.raises(PublishError) as raised:
             fragile.sink(fragile.other, operations=Crashing(at, server)).publish(WEEK)

@@ -65,7 +65,7 @@ def test_an_error_at_any_statement_leaves_the_old_week_and_a_second_try_complete
         assert error and not error.retryable, name
 
 
-@pytest.mark.parametrize("moment", ["after", pytest.param("before", marks=pytest.mark.system)])
+@pytest.mark.parametrize("moment", ["after", "before"])
 def test_a_connection_lost_at_any_statement_leaves_the_old_week_unless_it_was_committed(
     runs: TwoRuns, moment: Moment
 ) -> None:
@@ -75,11 +75,9 @@ def test_a_connection_lost_at_any_statement_leaves_the_old_week_unless_it_was_co
         assert error is None or error.retryable
 
 
-@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.system)])
-def test_a_lost_connection_is_made_up_for_by_another_attempt(runs: TwoRuns, step: int) -> None:
-    operations = operations_of(runs)
-    for at in (*range(1, len(operations), step), len(operations)):
-        name = f"lost at {operations[at - 1]}"
+def test_a_lost_connection_is_made_up_for_by_another_attempt(runs: TwoRuns) -> None:
+    for at, operation in enumerate(operations_of(runs), start=1):
+        name = f"lost at {operation}"
         lost = Lost(at, "after" if at % 2 else "before")
         assert runs.attempt(name, operations=lost, attempts=2) is None, name
         assert lost.seen.count("connect") == 2
@@ -140,20 +138,13 @@ def port_of(runs: TwoRuns) -> int:
     return process.port
 
 
-@pytest.mark.parametrize(
-    ("moment", "step"),
-    [
-        ("before", 11),
-        pytest.param("before", 1, marks=pytest.mark.system),
-        pytest.param("after", 1, marks=pytest.mark.system),
-    ],
-)
+@pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_cut_at_any_message_leaves_the_old_week_unless_the_commit_had_arrived(
-    runs: TwoRuns, moment: Moment, step: int
+    runs: TwoRuns, moment: Moment
 ) -> None:
     messages = messages_of(runs)
     commit = messages.index("query COMMIT") + 1
-    for at in (*range(1, commit, step), commit):
+    for at in range(1, commit + 1):
         name = f"{moment} message {at} of {len(messages)}, {messages[at - 1][:40]}"
         with MessageProxy(port_of(runs), at, cut, moment) as proxy:
             error = runs.attempt(name, address=through(proxy, runs.database))
@@ -210,17 +201,16 @@ def test_where_the_database_is_gone_for_good_after_the_commit_the_doubt_is_told(
     runs.complete("doubt")
 
 
-@pytest.mark.parametrize("places", [6, pytest.param(150, marks=pytest.mark.system)])
 @pytest.mark.parametrize("direction", ["to_server", "to_client"])
 def test_a_cut_after_any_number_of_bytes_leaves_the_old_week_or_the_new_one(
-    runs: TwoRuns, direction: Direction, places: int
+    runs: TwoRuns, direction: Direction
 ) -> None:
     lengths = []
     for _ in range(2):
         with CuttingProxy(port_of(runs)) as proxy:
             runs.attempt("no fault", address=through(proxy, runs.database))
             lengths.append(proxy.forwarded[direction])
-    for after in range(7, min(lengths), min(lengths) // places):
+    for after in range(7, min(lengths), min(lengths) // 150):
         with CuttingProxy(port_of(runs), after_bytes=after, direction=direction) as proxy:
             runs.attempt(f"{after} bytes {direction}", address=through(proxy, runs.database))
             assert proxy.cut == 1

@@ -96,7 +96,7 @@ def test_the_pipeline_command_writes_the_list_with_the_guides_columns_first(
 ) -> None:
     done = called(
         installation, "main.py", "--reporting-week", last_week.label, "--output-dir", "outputs",
-        LOG_LEVEL="DEBUG",
+        LOG_LEVEL="DEBUG", REPORT_ENABLED="false",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     with (installation / "outputs" / f"anomalies_{last_week.label}.csv").open() as file:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from command_line import Outcome, cardwatch, start
-from message_servers import HttpServer, MailServer, http_server, mail_server
+from message_servers import HttpServer, MailServer, mail_server
 from published_weeks import WEEK, publish
 
 from cardwatch.config import Config
@@ -48,12 +48,6 @@ def folder(tmp_path: Path, published: Path) -> Path:
 @pytest.fixture
 def mail() -> Iterator[MailServer]:
     with mail_server() as server:
-        yield server
-
-
-@pytest.fixture
-def hook() -> Iterator[HttpServer]:
-    with http_server() as server:
         yield server
 
 

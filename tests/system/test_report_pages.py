@@ -72,8 +72,9 @@ def opened(
     return page
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(LAPTOP, "light"), (PHONE, "dark")], ids=["laptop-light", "phone-dark"]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_everybody_can_read_a_page(
     browser: Browser, folder: Path, name: str, size: tuple[int, int], scheme: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from review_examples import review
@@ -17,9 +18,9 @@ from cardwatch.backtesting import (
     scorable_weeks,
 )
 from cardwatch.backtesting.figures import Found
+from cardwatch.case_kinds import Kind, Strength
 from cardwatch.errors import WeekNotAvailableError
 from cardwatch.history import EarlierWeek, History
-from cardwatch.injection import Kind, Strength
 from cardwatch.week import ReportingWeek
 
 WEEK = ReportingWeek.parse("2025-46")
@@ -110,6 +111,13 @@ def test_a_champion_that_is_its_own_challenger_differs_in_nothing() -> None:
     assert contest.is_identical
     assert [each.rank_correlation for each in contest.weeks] == [1.0, 1.0]
     assert contest.conclusion == "Both list the same customers in every one of 2 weeks."
+
+
+def test_where_no_week_could_be_scored_by_both_nothing_is_called_the_same() -> None:
+    one, other = backtest(["abcd"]), backtest(["abcd", "abcd"])
+    contest = compare_trials(one, replace(other, weeks=other.weeks[1:]))
+    assert contest.weeks == ()
+    assert contest.conclusion == "No week could be scored by both: there is nothing to compare."
 
 
 def test_without_cases_and_verdicts_nothing_is_concluded() -> None:

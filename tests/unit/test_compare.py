@@ -27,11 +27,6 @@ from cardwatch.publish.retention import retain
 BEFORE = WEEK - 1
 
 
-@pytest.fixture
-def outputs(tmp_path: Path) -> Path:
-    return tmp_path / "outputs"
-
-
 def causes(outputs: Path) -> dict[str, tuple[str, str]]:
     gone = compare_weeks(outputs, BEFORE, WEEK).gone
     return {row.customer_id: (row.cause, row.why) for row in gone}

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import trustme
-from prometheus_client.parser import text_string_to_metric_families
-from published_weeks import WEEK, manifest, week_report
+from published_weeks import WEEK
+from recorded_runs import MONDAY_NOON, RAN, run
 
 from cardwatch.config import Config, LoadedConfig
 from cardwatch.manifest import RunManifest
@@ -28,23 +28,12 @@ from cardwatch.monitoring import place_checks
 from cardwatch.monitoring.findings import Finding, HealthReport, Status, report_schema
 from cardwatch.monitoring.health_checks import CHECKS, check_health
 from cardwatch.monitoring.last_run import LastRun, write_last_run
-from cardwatch.monitoring.metrics import RUN_FILE, run_metrics, write_metrics
-from cardwatch.monitoring.settings import MetricsSettings, MonitoringSettings
+from cardwatch.monitoring.settings import MonitoringSettings
 from cardwatch.monitoring.surroundings import Surroundings
 from cardwatch.outputs import OutputFile
 from cardwatch.schema import Drift, Shift
 
-MONDAY_NOON = datetime(2025, 11, 24, 18, tzinfo=UTC)
-"""Of the week after `WEEK`, in Chicago."""
-RAN = MONDAY_NOON - timedelta(hours=8)
 GIGABYTE = 10**9
-
-
-def run(weeks_before: int = 0, **counts: Any) -> RunManifest:
-    week = WEEK - weeks_before
-    recorded = manifest(week_report((), week), day=RAN - timedelta(weeks=weeks_before))
-    changes = {"counts": recorded.counts.model_copy(update=counts), "drift": None}
-    return recorded.model_copy(update=changes)
 
 
 def around(folder: Path, *runs: RunManifest, **settings: Any) -> Surroundings:
@@ -358,30 +347,3 @@ def test_a_report_is_as_its_schema_says() -> None:
     assert list(written["checks"][0]) == list(one["properties"]) == one["required"]
     assert written["checked_at"] == "2025-11-24T18:00:00Z"
     assert written["checks"][0]["runbook"] == "docs/RUNBOOK.md#disk"
-
-
-# Metrics
-
-
-def test_every_row_is_counted_once_with_its_reason(tmp_path: Path) -> None:
-    recorded = run(
-        rows_in=100,
-        rows_accepted=93,
-        rows_quarantined=7,
-        rows_by_reason={"MALFORMED_MCC": 5, "UNIT_ERROR": 2, "AVERAGE_TICKET_DISAGREES": 9},
-    )
-    last = LastRun(command="cardwatch run", finished_at=RAN, exit_code=0)
-    settings = MetricsSettings(textfile_directory=tmp_path)
-    write_metrics(run_metrics(last, [recorded]), settings, RUN_FILE)
-    rows = {
-        sample.labels["reason"]: sample.value
-        for family in text_string_to_metric_families((tmp_path / RUN_FILE).read_text())
-        for sample in family.samples
-        if sample.name == "cardwatch_rows"
-    }
-    assert {reason: number for reason, number in rows.items() if number} == {
-        "": 93, "MALFORMED_MCC": 5, "UNIT_ERROR": 2,
-    }  # fmt: skip
-    assert rows["DUPLICATE_COPY"] == 0
-    assert "AVERAGE_TICKET_DISAGREES" not in rows
-    assert [path.name for path in tmp_path.iterdir()] == [RUN_FILE]

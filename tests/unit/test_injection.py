@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 from cells import RARE, fill, portfolio, steady
 
-from cardwatch.engine import Engine
-from cardwatch.injection import Kind, Plan, Strength, Wish, plan_cases, plant
-from cardwatch.injection.cases import (
+from cardwatch.case_kinds import (
     CARD_TEST_CODES,
     CASH_CODES,
     GAMBLING_CODES,
     TAKEOVER_CODES,
     TRANSFER_CODES,
-    Changes,
-    planted,
+    Kind,
+    Strength,
 )
+from cardwatch.engine import Engine
+from cardwatch.injection import Plan, Wish, plan_cases, plant
+from cardwatch.injection.cases import Changes, planted
 from cardwatch.injection.spending import Customer, Market, Spend, Week
 from cardwatch.schema import Checked
 
@@ -245,3 +246,14 @@ def test_the_how_to_says_of_every_kind_what_happens() -> None:
     page = Path(__file__).parents[2] / "docs" / "how-to" / "backtest.md"
     told = dict(re.findall(r"^\| `(\w+)` \| (.+)\. \|$", page.read_text(encoding="utf-8"), re.M))
     assert told == {kind.value: kind.sentence[0].upper() + kind.sentence[1:] for kind in Kind}
+
+
+def test_pages_say_how_strong_weak_and_strong_cases_are() -> None:
+    weak, strong = Strength.WEAK.factor, Strength.STRONG.factor
+    docs = Path(__file__).parents[2] / "docs"
+    how_to = " ".join((docs / "how-to" / "backtest.md").read_text(encoding="utf-8").split())
+    assert (
+        f"Weak cases go {weak} times as far beyond the usual, strong ones {strong} times" in how_to
+    )
+    method = (docs / "explanation" / "method.md").read_text(encoding="utf-8")
+    assert f"weak (× {weak}), medium or strong (× {strong})" in method

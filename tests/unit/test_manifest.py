@@ -9,15 +9,8 @@ import pytest
 from published_weeks import FAMILIES, WEEK, listed_customer, manifest, week_report
 
 from cardwatch.errors import ConfigurationError
-from cardwatch.manifest import (
-    FileRecord,
-    HistoryRecord,
-    RunManifest,
-    fingerprint,
-    load_manifest,
-    overall_fingerprint,
-    score_basis,
-)
+from cardwatch.fingerprints import fingerprint, overall_fingerprint, score_basis
+from cardwatch.manifest import FileRecord, HistoryRecord, RunManifest, load_manifest
 from cardwatch.reproduction import differences, same_files
 from cardwatch.session import installed_versions
 

@@ -29,12 +29,6 @@ from cardwatch.manifest import load_manifest
 from cardwatch.outputs import neutralise, restore
 from cardwatch.publish.files import FileSink
 
-
-@pytest.fixture
-def outputs(tmp_path: Path) -> Path:
-    return tmp_path / "outputs"
-
-
 ODD_IDS = ["a,b", 'say "hi"', "line\nbreak", "💳", "=cmd()", "+1", "-1", "@x", "\tt", "\rr", "'=1"]
 
 

@@ -29,11 +29,6 @@ from cardwatch.publish.transaction import FileSet, recover
 DAY = datetime(2025, 11, 24, 6, tzinfo=UTC)
 
 
-@pytest.fixture
-def outputs(tmp_path: Path) -> Path:
-    return tmp_path / "outputs"
-
-
 class Runs:
     """Runs of one week, each under an id of its own."""
 

@@ -69,6 +69,12 @@ def test_every_way_that_spreadsheets_save_csv_reads_the_same(
     assert first.review.reviewed_at == NOW
 
 
+def test_lines_may_end_as_they_did_on_old_macs() -> None:
+    text = "customer_id;reporting_week;verdict;note\rC-1;2025-46;expected;a, b, c, d, e, f, g, h\r"
+    [line] = read(text)
+    assert (line.review.customer_id, line.review.note) == ("C-1", "a, b, c, d, e, f, g, h")
+
+
 def test_every_bad_line_is_named_with_its_problem_and_no_value_is_quoted() -> None:
     lines = [
         "SECRET-1,2025-W47,,good,,,,",

@@ -9,8 +9,8 @@ from review_examples import review
 
 from cardwatch.config import Config
 from cardwatch.detection.base import Detector
+from cardwatch.fingerprints import score_basis
 from cardwatch.history import History, record_of
-from cardwatch.manifest import score_basis
 from cardwatch.pipeline import learn
 from cardwatch.review.ledger import standing
 from cardwatch.review.verdicts import Review

@@ -15,11 +15,6 @@ OTHER = {"model": {"detector": "surprise", "contamination": 0.02}, "ranking": {"
 
 
 @pytest.fixture
-def outputs(tmp_path: Path) -> Path:
-    return tmp_path / "outputs"
-
-
-@pytest.fixture
 def replaced(outputs: Path, engine: Engine) -> Path:
     publish(outputs, engine, {"stays": 1, "moves": 2, "aside": 3, "below": 4}, others={"comes": 9})
     publish(

@@ -15,11 +15,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from cardwatch.case_kinds import Kind, Strength
 from cardwatch.sources.sample import SamplePortfolio
-from cardwatch.sources.sample_cases import STRENGTHS
 from cardwatch.sources.sample_lives import LIFE_KINDS
 from cardwatch.sources.sample_lookalikes import LOOKALIKE_KINDS
-from cardwatch.sources.sample_plan import CASE_KINDS, FIRST_CASE_WEEK, RAMP_KIND
+from cardwatch.sources.sample_plan import FIRST_CASE_WEEK, RAMP_KIND
 from cardwatch.week import ReportingWeek
 
 LAST = ReportingWeek.parse("2025-46")
@@ -206,13 +206,13 @@ CHECKS: dict[str, Callable[[Case], bool]] = {
 }
 
 
-@pytest.mark.parametrize("kind", CASE_KINDS)
+@pytest.mark.parametrize("kind", list(Kind))
 def test_what_is_labelled_was_planted(
     kind: str, rows: pd.DataFrame, twin_rows: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
     chosen = labels[labels["kind"] == kind]
     cases = [
-        Case(name, week, STRENGTHS[strength], rows.loc[name], twin_rows.loc[name])
+        Case(name, week, Strength(strength).factor, rows.loc[name], twin_rows.loc[name])
         for name, week, strength in zip(
             chosen["customer_id"], chosen["week"], chosen["strength"], strict=True
         )
@@ -248,9 +248,9 @@ def test_what_was_planted_is_labelled(changed: set[tuple[str, int]], labels: pd.
 
 
 def test_every_kind_is_planted_in_every_week_from_the_thirteenth(labels: pd.DataFrame) -> None:
-    cases = labels[labels["kind"].isin(CASE_KINDS)]
+    cases = labels[labels["kind"].isin(list(Kind))]
     found = set(zip(cases["kind"], cases["week"], strict=True))
-    assert found == {(kind, week) for kind in CASE_KINDS for week in range(FIRST_CASE_WEEK, WEEKS)}
+    assert found == {(kind, week) for kind in list(Kind) for week in range(FIRST_CASE_WEEK, WEEKS)}
     assert 20 <= len(cases) / (WEEKS - FIRST_CASE_WEEK) <= 30
 
 
@@ -279,14 +279,14 @@ def test_a_collusion_is_five_customers_at_one_rare_category(
 
 
 def test_a_customer_has_at_most_one_case_in_13_weeks(labels: pd.DataFrame) -> None:
-    cases = labels[labels["kind"].isin(CASE_KINDS)]
+    cases = labels[labels["kind"].isin(list(Kind))]
     assert cases["customer_id"].is_unique
 
 
 def test_cases_fall_on_customers_with_enough_history(
     rows: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
-    cases = labels[labels["kind"].isin(set(CASE_KINDS) - {"dormant"})]
+    cases = labels[labels["kind"].isin(set(Kind) - {"dormant"})]
     active = rows.groupby(["customer_id", "week"]).size().reset_index()
     joined = cases.merge(active, on="customer_id", suffixes=("", "_active"))
     before = joined[joined["week_active"].between(joined["week"] - 12, joined["week"] - 1)]
@@ -319,7 +319,7 @@ def test_cases_are_weak_medium_and_strong_and_look_alikes_have_no_strength(
     harmless = labels["kind"].isin(HARMLESS)
     assert labels["strength"][harmless].isna().all()
     shares = labels["strength"][~harmless].value_counts(normalize=True)
-    assert set(shares.index) == set(STRENGTHS)
+    assert set(shares.index) == set(Strength)
     assert shares.min() > 0.2
 
 
@@ -335,6 +335,6 @@ def test_a_greater_strength_moves_cases_further() -> None:
 
 def test_a_small_portfolio_plants_some_kind_every_week() -> None:
     labels = label_frame(SamplePortfolio(200, 23, 107, last_week=LAST))
-    cases = labels[labels["kind"].isin(CASE_KINDS)]
+    cases = labels[labels["kind"].isin(list(Kind))]
     assert set(cases["week"]) == set(range(FIRST_CASE_WEEK, 23))
-    assert set(cases["kind"]) == set(CASE_KINDS) - {"collusion"}
+    assert set(cases["kind"]) == set(Kind) - {"collusion"}

@@ -10,7 +10,8 @@ from published_weeks import WEEK, manifest, publish, week_report
 
 from cardwatch.contract import check_contract
 from cardwatch.engine import Engine
-from cardwatch.manifest import RunManifest, load_manifest, overall_fingerprint
+from cardwatch.fingerprints import overall_fingerprint
+from cardwatch.manifest import RunManifest, load_manifest
 from cardwatch.outdated import ScoreRecord, expected_history
 from cardwatch.publish.retention import retain
 from cardwatch.schema import Checked, Delivery

@@ -1,4 +1,8 @@
-"""The kinds of cases that can be planted, and how strongly."""
+"""Known cases: their kinds, how strong they are, and the sizes that all of one kind share.
+
+The generated portfolio holds such cases from the start, and `cardwatch backtest --inject` plants
+them at real customers. Both mean the same by the same name, so what is found can be compared.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What happens to a planted customer; the value is the name on the command line."""
+    """What happens to a customer; the value is its name in options and labels."""
 
     TAKEOVER = "takeover"
     BUST_OUT = "bust_out"
@@ -32,6 +36,13 @@ class Kind(StrEnum):
 
 
 COLLUDERS = 5
+RAMP = (1.5, 2.2, 3.5, 6.0)
+"""A bust-out's weeks, oldest first, times the usual."""
+TAKEOVER_CODES = (4829, 5045, 5094, 5732, 5944, 5946, 5948, 6051)
+CASH_CODES = (6010, 6011, 6051, 4829)
+CARD_TEST_CODES = (5815, 5816, 5817, 5818, 8398, 5814, 5968, 4816, 7299)
+GAMBLING_CODES = (7995, 6051)
+TRANSFER_CODES = (4829, 6012)
 
 _SENTENCES = {
     Kind.TAKEOVER: "two to four merchant categories never used before, at 1.3 to 3.5 times their"
@@ -51,7 +62,7 @@ _SENTENCES = {
 
 
 class Strength(StrEnum):
-    """How far a case goes beyond the usual: half of, once or twice what `Kind` says."""
+    """How far a case goes beyond the usual; the value is its name, as `Kind`'s is."""
 
     WEAK = "weak"
     MEDIUM = "medium"
@@ -60,4 +71,4 @@ class Strength(StrEnum):
     @property
     def factor(self) -> float:
         """What the distance from the usual is multiplied by."""
-        return {Strength.WEAK: 0.5, Strength.MEDIUM: 1.0, Strength.STRONG: 2.0}[self]
+        return {Strength.WEAK: 0.6, Strength.MEDIUM: 1.0, Strength.STRONG: 1.6}[self]
