@@ -15,7 +15,7 @@ from pytest import MonkeyPatch
 from cardwatch import cli, errors
 from cardwatch.cli import run_main
 
-HEAVY = ("duckdb", "numpy", "pandas", "pyarrow", "sklearn", "cardwatch.commands")
+HEAVY = ("duckdb", "numba", "numpy", "pandas", "pyarrow", "sklearn", "cardwatch.commands")
 
 
 def test_importing_the_command_line_imports_nothing_heavy() -> None:
