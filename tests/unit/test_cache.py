@@ -219,3 +219,24 @@ def test_the_files_used_last_are_kept(tmp_path: Path, engine: Engine) -> None:
     left = sorted(path.name[:7] for path in cache.folder.iterdir())
     assert left == ["2025-42", "2025-42", "2025-46", "2025-46", "notes.t"]
     assert not stale.exists()
+
+
+def test_a_run_stopped_while_it_stores_a_roll_up_leaves_whole_ones_only(
+    engine: Engine, cache: RollupCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = Reads(engine, rows())
+    plain = reads.check(engine, None)
+    replace, stored = Path.replace, iter(range(100))
+
+    def stopped(path: Path, target: Path) -> Path:
+        if next(stored) == 5:  # two files a roll-up: between those of the third
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        reads.check(engine, cache)
+    assert len(list(cache.folder.iterdir())) == 4
+    monkeypatch.undo()
+    assert reads.check(engine, cache) == plain
+    assert len(reads.weeks) == len(WEEKS) - 2
