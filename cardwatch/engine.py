@@ -212,8 +212,8 @@ def naming_lack_of_space() -> Iterator[None]:
     """Turn the engine's errors about space into `EngineError`, in a statement or mid-stream.
 
     Results stream, so an error can come while they are fetched; after the first batch of a stream
-    it is an OSError with the engine's text. A stop without a cause is an `EngineError`, too. A signal
-    that stops a statement is the KeyboardInterrupt that it would be outside of one.
+    it is an OSError with the engine's text. A stop without a cause is an `EngineError`, too. The
+    keyboard stops a statement as it stops anything else: with a KeyboardInterrupt.
     """
     try:
         yield

@@ -78,7 +78,7 @@ def _run(
     receipts: list[Receipt] = []
     told: tuple[str, ...] = ()
     try:
-        with command_session(config, attempt.command, choose, attempt.run_id) as s:
+        with command_session(config, attempt.command, choose, attempt.run_id, scores=True) as s:
             console.show_remarks(fetch_stored(config, dry_run=dry_run))
             parts, week = s.parts(), s.chosen
             noted.week, attempt.week, attempt.session = week.label, week, s
