@@ -12,6 +12,7 @@ from typing import TextIO
 from cardwatch import console
 from cardwatch.config import Config
 from cardwatch.history import read_manifests
+from cardwatch.manifest import RunManifest
 from cardwatch.pipeline import STEPS
 from cardwatch.publish.base import Sink
 from cardwatch.publish.database_files import recorded_weeks
@@ -36,7 +37,7 @@ def command_session(
     One that `scores` a week goes through every step, so that its time left can be told.
     """
     console.use_width()
-    pace = _pace(config) if scores else None
+    pace = Pace.of(last_runs(config), STEPS) if scores else None
     with console.progress(STEPS, title, pace) as observer:
         quiet = observer is not None and config.logging.level != "DEBUG"
         with (
@@ -48,11 +49,10 @@ def command_session(
             yield session
 
 
-def _pace(config: Config) -> Pace | None:
-    """Return how long the steps took in the last run of this output folder."""
+def last_runs(config: Config) -> tuple[RunManifest, ...]:
+    """Return the manifests of the newest two weeks in the output folder."""
     folder = config.output.directory
-    weeks = recorded_weeks(folder)[-2:] if folder.is_dir() else ()
-    return Pace.of(read_manifests(folder, weeks), STEPS)
+    return read_manifests(folder, recorded_weeks(folder)[-2:] if folder.is_dir() else ())
 
 
 def wanted_week(config: Config, text: str | None, allow_partial: bool) -> Choice:

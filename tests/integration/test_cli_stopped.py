@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from command_line import cardwatch, start
 
+from cardwatch import room
 from cardwatch.outputs import OutputFile
 from cardwatch.pipeline import STEPS
 from cardwatch.sources.sample import SamplePortfolio, write_sample
@@ -77,6 +78,17 @@ def test_a_stop_among_the_features_leaves_the_roll_ups_and_the_next_run_takes_th
     done = cardwatch(tmp_path, *settings)
     assert kept(tmp_path) == roll_ups
     assert "cached roll-up" not in done.out + done.err
+
+
+def test_a_limit_too_small_for_the_rows_is_said_before_they_are_read(
+    tmp_path: Path, settings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_HOPELESS", ((100_000, 10**12),))
+    done = cardwatch(tmp_path, *settings, code=2, LOG_LEVEL="INFO")
+    [error] = done.errors
+    assert "The engine's memory is too small" in error
+    assert "step history took" in done.err
+    assert "step contract took" not in done.err
 
 
 @pytest.mark.system

@@ -57,12 +57,15 @@ class Reads:
 
     def __init__(self, engine: Engine, given: list[Row], key: Key = by_label) -> None:
         self.weeks: set[ReportingWeek] = set()
+        self.rows = 0
         inner = deliver(engine, given, key=key)
 
         def select(weeks: object) -> str:
             assert isinstance(weeks, list | tuple)
             self.weeks |= set(weeks)
-            return inner.select(weeks)
+            selected: str = inner.select(weeks)
+            self.rows += engine.scalar(f"SELECT count(*) FROM ({selected})")
+            return selected
 
         self.delivery = Delivery(
             inner.week, inner.reference_weeks, inner.shape, select, key, inner.origin
@@ -72,6 +75,7 @@ class Reads:
         self, engine: Engine, cache: RollupCache | None, rules: ContractConfig = LENIENT
     ) -> Outcome:
         self.weeks.clear()
+        self.rows = 0
         return outcome(engine, check_contract(self.delivery, rules, engine, cache=cache))
 
 
@@ -240,3 +244,14 @@ def test_a_run_stopped_while_it_stores_a_roll_up_leaves_whole_ones_only(
     monkeypatch.undo()
     assert reads.check(engine, cache) == plain
     assert len(reads.weeks) == len(WEEKS) - 2
+
+
+def test_a_week_after_the_first_reads_its_own_rows_alone(
+    engine: Engine, cache: RollupCache
+) -> None:
+    shop = [row(week, customer_id=name) for week in range(4) for name in "ABCDEFG"]
+    reads = Reads(engine, [*shop, *(row(customer_id=name) for name in "ABCDE")])
+    everything = reads.check(engine, cache)
+    assert reads.rows == 4 * 7 + 5
+    assert reads.check(engine, cache) == everything
+    assert reads.rows == 5
