@@ -73,15 +73,22 @@ def portfolio(cache: Path, customers: int, weeks: int = WEEKS) -> Path:
     return folder
 
 
-def run_product(folder: Path, week: str = portfolios.LAST_WEEK.label) -> Usage:
-    """Score the last week of a portfolio with the command that users type; says its steps."""
+def run_product(
+    folder: Path, week: str = portfolios.LAST_WEEK.label, cache: Path | None = None
+) -> Usage:
+    """Score the last week of a portfolio with the command that users type; says its steps.
+
+    With a `cache` folder the roll-ups of the weeks before are kept there, or taken from it.
+    """
     with tempfile.TemporaryDirectory(prefix="cardwatch-benchmark-") as made:
         config = Path(made) / "config.yaml"
-        settings = {
+        settings: dict[str, object] = {
             "data_source": {"type": "files", "path": str(folder)},
             "engine": {"threads": CORES},
             "logging": {"file": None},
         }
+        if cache is not None:
+            settings["feature_engineering"] = {"use_cache": True, "cache_dir": str(cache)}
         config.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
         output = Path(made) / "outputs"
         command = [sys.executable, str(ROOT / "main.py"), "--reporting-week", week]
@@ -106,6 +113,32 @@ def run_pandas(folder: Path, *options: str) -> Usage:
 def run_applied(folder: Path) -> Usage:
     """Do the same job with a function applied to each customer's weeks."""
     return run_pandas(folder, "--per-customer")
+
+
+def time_weeks(folder: Path, repeats: int) -> list[tuple[Usage, Usage]]:
+    """Score a week with an empty cache and again with its twelve roll-ups there, pair by pair."""
+    pairs = []
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory(prefix="cardwatch-benchmark-") as made:
+            first, next_one = (run_product(folder, cache=Path(made)) for _ in range(2))
+        pairs.append((first, next_one))
+    return pairs
+
+
+def weeks_table(found: Mapping[int, Sequence[tuple[Usage, Usage]]]) -> str:
+    """Return the table of first runs and of weeks after, by number of customers."""
+    rows = []
+    for customers, pairs in found.items():
+        cells = [f"{customers:,}"]
+        for name in ("wall_seconds", "cpu_seconds"):
+            both = [tuple(getattr(usage, name) for usage in pair) for pair in pairs]
+            shares = [after / first for first, after in both]
+            cells += [f"{median(times):.2f}" for times in zip(*both, strict=True)]
+            cells.append(f"{median(shares):.2f} ({min(shares):.2f}–{max(shares):.2f})")
+        rows.append(cells)
+    header = ["first, seconds", "next, seconds", "share (range)"]
+    named = [f"{what} {name}" for what in ("wall:", "CPU:") for name in header]
+    return tables.table(["customers", *named], rows)
 
 
 PROGRAMS: Mapping[str, Callable[[Path], Usage]] = {
@@ -274,6 +307,14 @@ def main() -> None:
             *filter(None, [what_a_share_means(timed)]),
             "Seconds per step of Cardwatch's fastest run, start-up aside, by number of customers:",
             steps(timed),
+            "A first run caches the roll-ups of the twelve weeks before; a week after it reads its "
+            "own rows only, a thirteenth (each pair: an empty cache, then the same week again):",
+            weeks_table(
+                {
+                    customers: time_weeks(portfolio(options.data_dir, customers), options.repeats)
+                    for customers in options.weekly
+                }
+            ),
         ],
     )
 
@@ -299,6 +340,7 @@ def _options() -> argparse.Namespace:
         action="store_true",
         help="measure pandas with a function applied to each customer, too",
     )
+    parser.add_argument("--weekly", type=int, nargs="*", default=list(PANDAS_CUSTOMERS))
     parser.add_argument("--large", action="store_true", help=f"measure {LARGE:,} customers too")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--data-dir", type=Path, default=portfolios.default_cache())

@@ -92,6 +92,10 @@ class RollupCache:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             return f"The roll-up of week {week.label} was not cached in {self.folder}: {reason}."
+        except BaseException:  # stopped: half an entry would be taken for a damaged one
+            for half in (path, path.with_suffix(".json")):
+                half.unlink(missing_ok=True)
+            raise
         return ""
 
     def prune(self) -> None:
@@ -131,7 +135,7 @@ def _replace(path: Path, content: bytes) -> None:
     try:
         part.write_bytes(content)
         part.replace(path)
-    except OSError:
+    except BaseException:
         part.unlink(missing_ok=True)
         raise
 

@@ -9,10 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
+from time import perf_counter
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -31,6 +39,7 @@ from cardwatch.schema import (
     WeekSummary,
 )
 from cardwatch.session import Observer
+from cardwatch.time_left import Journey, Pace, in_words
 from cardwatch.week import Numbering, ReportingWeek
 
 out = Console(highlight=False, soft_wrap=False)
@@ -57,8 +66,13 @@ def use_width() -> None:
 
 
 @contextmanager
-def progress(steps: Sequence[object], title: str) -> Iterator[Observer | None]:
-    """Show the steps of a run on a terminal; yield None where there is no terminal."""
+def progress(
+    steps: Sequence[object], title: str, pace: Pace | None = None
+) -> Iterator[Observer | None]:
+    """Show the steps of a run on a terminal; yield None where there is no terminal.
+
+    With the `pace` of an earlier run the display says how long it will still take.
+    """
     if not err.is_terminal:
         yield None
         return
@@ -67,17 +81,28 @@ def progress(steps: Sequence[object], title: str) -> Iterator[Observer | None]:
         BarColumn(bar_width=24),
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
+        _TimeLeft(),
     )
     with Progress(*columns, console=err, transient=True) as display:
-        task = display.add_task("starting", total=len(steps), title=title)
+        journey = Journey(pace)
+        task = display.add_task("starting", total=len(steps), title=title, journey=journey)
 
         def observe(name: str, seconds: float | None) -> None:
             if seconds is None:
+                journey.begin(name, perf_counter())
                 display.update(task, description=name)
             else:
+                journey.done[name] = seconds
                 display.advance(task)
 
         yield observe
+
+
+class _TimeLeft(ProgressColumn):
+    """The time to come, where an earlier run lets it be told."""
+
+    def render(self, task: Task) -> Text:
+        return Text(in_words(task.fields["journey"].left(perf_counter())), "dim")
 
 
 def show_list(report: WeekReport) -> None:

@@ -118,7 +118,7 @@ class Engine:
             If memory, spill space or the disk ran out; other errors of the engine pass unchanged,
             so that the step that wrote the statement can say what they mean.
         """
-        with naming_lack_of_space():
+        with self._statement():
             return self.connection.execute(sql, parameters or None)
 
     def run_file(self, package: str, name: str, **parameters: object) -> None:
@@ -135,20 +135,20 @@ class Engine:
 
     def scalar(self, sql: str, **parameters: object) -> Any:
         """Return the single value of a one-row, one-column result."""
-        with naming_lack_of_space():
+        with self._statement():
             row = self.execute(sql, **parameters).fetchone()
         return None if row is None else row[0]
 
     def rows(self, sql: str, **parameters: object) -> list[dict[str, Any]]:
         """Return a small result as a list of dictionaries."""
-        with naming_lack_of_space():
+        with self._statement():
             result = self.execute(sql, **parameters)
             names = [column[0] for column in result.description or ()]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def arrow(self, sql: str, **parameters: object) -> pa.Table:
         """Return a result that fits in memory as an Arrow table."""
-        with naming_lack_of_space():
+        with self._statement():
             return self.execute(sql, **parameters).to_arrow_table()
 
     def batches(
@@ -181,8 +181,18 @@ class Engine:
         for table in tables:
             self.execute(f'DROP TABLE IF EXISTS "{table}"')
 
+    @contextmanager
+    def _statement(self) -> Iterator[None]:
+        try:
+            with naming_lack_of_space():
+                yield
+        except KeyboardInterrupt:  # its threads would go on, and the next statement wait for them
+            self.connection.interrupt()
+            raise
+
     def close(self) -> None:
-        """End the session and delete its folder."""
+        """End the session and delete its folder; a statement that still runs is stopped."""
+        self.connection.interrupt()
         self.connection.close()
         self._alive.release()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -204,10 +214,15 @@ def naming_lack_of_space() -> Iterator[None]:
     """Turn the engine's errors about space into `EngineError`, in a statement or mid-stream.
 
     Results stream, so an error can come while they are fetched; after the first batch of a stream
-    it is an OSError with the engine's text. A stop without a cause is an `EngineError`, too.
+    it is an OSError with the engine's text. A stop without a cause is an `EngineError`, too. The
+    keyboard stops a statement as it stops anything else: with a KeyboardInterrupt.
     """
     try:
         yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
     except (duckdb.Error, OSError) as error:
         if "Out of Memory Error" in str(error):
             raise EngineError(

@@ -94,7 +94,8 @@ class Parts:
     """The objects a run is made of; `wiring` builds them from the configuration.
 
     `published` returns what runs of weeks around one have recorded, later weeks too. It serves the
-    remark that such a list is out of date, and no result.
+    remark that such a list is out of date, and no result. `mind` is told what is to be read before
+    it is, and stops a run that would only fail later.
     """
 
     engine: Engine
@@ -104,6 +105,7 @@ class Parts:
     detector: Detector
     cache: RollupCache | None
     step: Step
+    mind: Callable[[Delivery], None] = lambda delivered: None
 
 
 @dataclass(frozen=True)
@@ -267,6 +269,7 @@ def check_week(week: ReportingWeek, config: Config, parts: Parts) -> Checked:
 
 def check_delivery(delivered: Delivery, config: Config, parts: Parts) -> Checked:
     """Hold what was read against the contract."""
+    parts.mind(delivered)
     with parts.step("contract"):
         return check_contract(
             delivered,

@@ -54,6 +54,8 @@ turns colours off. A failure is one line on standard error; `--debug` adds the t
 |---|---|---|
 | 0 | – | The command did what it says. |
 {codes}
+| 130 | – | Ctrl-C stopped it: nothing is half written, and the same command resumes. |
+| 143 | – | SIGTERM stopped it, just so; it dies of the signal, which a shell calls 143. |
 """
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -13,6 +14,7 @@ from cardwatch import console
 from cardwatch.backfill import WeekOutcome, document, exit_code
 from cardwatch.commands.monitoring import watching
 from cardwatch.commands.opening import command_session, held
+from cardwatch.commands.room import mind_room
 from cardwatch.config import Config, config_hash, public_dict
 from cardwatch.errors import CardwatchError, ConfigurationError
 from cardwatch.history import read_manifests
@@ -164,7 +166,8 @@ def _reason(record: RunManifest | None, published: Sequence[RunManifest], sessio
 
 
 def _run(session: Session, job: Backfill, why: str) -> WeekOutcome:
-    week, parts = session.chosen, session.parts()
+    week = session.chosen
+    parts = replace(session.parts(), mind=partial(mind_room, session))
     if job.dry_run:
         return WeekOutcome(week, "run", why)
     console.show_remarks(fetch_stored(job.config, dry_run=False))

@@ -11,21 +11,34 @@ from typing import TextIO
 
 from cardwatch import console
 from cardwatch.config import Config
+from cardwatch.history import read_manifests
+from cardwatch.manifest import RunManifest
 from cardwatch.pipeline import STEPS
 from cardwatch.publish.base import Sink
+from cardwatch.publish.database_files import recorded_weeks
 from cardwatch.publish.lock import reading
 from cardwatch.session import Choice, Session, choose_week, open_session
 from cardwatch.sources.base import Source
+from cardwatch.time_left import Pace
 from cardwatch.week import ReportingWeek
 
 
 @contextmanager
 def command_session(
-    config: Config, title: str, choose: Choice | None = None, run_id: str | None = None
+    config: Config,
+    title: str,
+    choose: Choice | None = None,
+    run_id: str | None = None,
+    *,
+    scores: bool = False,
 ) -> Iterator[Session]:
-    """Open a session that shows progress on a terminal and log lines elsewhere."""
+    """Open a session that shows progress on a terminal and log lines elsewhere.
+
+    One that `scores` a week goes through every step, so that its time left can be told.
+    """
     console.use_width()
-    with console.progress(STEPS, title) as observer:
+    pace = Pace.of(last_runs(config), STEPS) if scores else None
+    with console.progress(STEPS, title, pace) as observer:
         quiet = observer is not None and config.logging.level != "DEBUG"
         with (
             _log_stream(quiet) as stream,
@@ -34,6 +47,12 @@ def command_session(
             ) as session,
         ):
             yield session
+
+
+def last_runs(config: Config) -> tuple[RunManifest, ...]:
+    """Return the manifests of the newest two weeks in the output folder."""
+    folder = config.output.directory
+    return read_manifests(folder, recorded_weeks(folder)[-2:] if folder.is_dir() else ())
 
 
 def wanted_week(

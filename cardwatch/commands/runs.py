@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from cardwatch.commands.notices import (
     telling_of_failure,
 )
 from cardwatch.commands.opening import command_session, held, wanted_week
+from cardwatch.commands.room import mind_room
 from cardwatch.config import Config, restore_config
 from cardwatch.errors import PublishError
 from cardwatch.history import read_history
@@ -87,9 +89,9 @@ def _run(config: Config, request: RunRequest, noted: Watched, attempt: Attempt) 
     receipts: list[Receipt] = []
     told: tuple[str, ...] = ()
     try:
-        with command_session(config, attempt.command, choose, attempt.run_id) as s:
+        with command_session(config, attempt.command, choose, attempt.run_id, scores=True) as s:
             console.show_remarks(fetch_stored(config, dry_run=request.dry_run))
-            parts, week = s.parts(), s.chosen
+            parts, week = replace(s.parts(), mind=partial(mind_room, s)), s.chosen
             noted.week, attempt.week, attempt.session = week.label, week, s
             with held(sinks, config, request.dry_run):
                 result = run_week(week, config, parts, partial_remark(week, s.today))

@@ -11,10 +11,11 @@ harder to isolate than most, and so may be the part of a family.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,14 @@ from sklearn.ensemble import IsolationForest
 from cardwatch.config import ModelConfig
 from cardwatch.detection.artefact import Artefact
 from cardwatch.detection.base import NO_WEIGHTS, create_score_table
+from cardwatch.detection.compiled import WORTHWHILE_STEPS, CompiledForest, is_installed
 from cardwatch.detection.trees import Floats, Singles, Trees, average_path_length
 from cardwatch.engine import BATCH_ROWS, Engine
 from cardwatch.errors import ModelError
 from cardwatch.sampling import sample_condition
 from cardwatch.schema import Attribution, Feature, FeatureTable, Scored
+
+_log = logging.getLogger(__name__)
 
 FIT_ROWS = 262_144
 """Customers the forest is fitted on at most; each tree draws ``max_samples`` of them."""
@@ -118,7 +122,8 @@ class IsolationForestDetector:
         artefact.require(self.name, _VERSION, table.columns)
         families = self._families(artefact.columns)
         groups = [families.index(self._features[name].family) for name in artefact.columns]
-        forest, centres = _Forest.of(artefact, groups), _centres_of(artefact)
+        customers = int(engine.scalar("SELECT count(*) FROM feature"))
+        forest, centres = _Forest.of(artefact, groups, customers), _centres_of(artefact)
         create_score_table(engine, families)
         with ThreadPoolExecutor(_threads(engine)) as pool:
             for batch in _batches(engine, artefact.columns):
@@ -140,7 +145,7 @@ class IsolationForestDetector:
         centres = _centres_of(artefact)
         batch = _rows_of(engine, artefact.columns, keys)
         rows = _matrix(batch, artefact.columns)
-        forest = _Forest.of(artefact, range(len(artefact.columns)))
+        forest = _Forest.of(artefact, range(len(artefact.columns)), len(keys))
         credits = forest.credits(_to_walk(batch, artefact.columns, centres))
         return {
             key: self._attributions(artefact.columns, scored.families, row, credit, centres)
@@ -201,27 +206,42 @@ class IsolationForestDetector:
 
 @dataclass(frozen=True)
 class _Forest:
-    """Compiled trees, each with the credits of its nodes, shape (nodes, groups)."""
+    """Trees that add up what their leaves are worth to a row, group by group."""
 
-    trees: list[tuple[Any, Floats]]
-    groups: int
+    sums: Callable[[Singles], Floats]
+    trees: int
     root_length: float
 
     @classmethod
-    def of(cls, artefact: Artefact, group_of: Sequence[int]) -> _Forest:
-        """Rebuild the stored trees; `group_of` is the group of each column, from 0."""
-        columns, groups = len(artefact.columns), max(group_of) + 1
+    def of(cls, artefact: Artefact, group_of: Sequence[int], customers: int) -> _Forest:
+        """Rebuild the stored trees; `group_of` is the group of each column, from 0.
+
+        Compiled code walks a forest for many customers, scikit-learn for few or where nothing
+        compiles: the sums are the same to the last bit.
+        """
+        columns = len(artefact.columns)
         trees = Trees.from_state(artefact.state.get("trees"), columns)
-        credits = np.split(trees.credits(group_of, groups), np.cumsum(trees.nodes)[:-1])
-        walkers = zip(trees.walkers(columns), credits, strict=True)
-        return cls(list(walkers), groups, float(average_path_length(trees.samples[0])))
+        credits = trees.credits(group_of, max(group_of) + 1)
+        number, root_length = len(trees.nodes), float(average_path_length(trees.samples[0]))
+        if customers * number >= WORTHWHILE_STEPS:
+            if is_installed():
+                return cls(CompiledForest.of(trees, credits, columns).sums, number, root_length)
+            _log.info("the extra `forest` is not installed: scikit-learn walks the forest, slower")
+        leaves = np.split(credits, trees.offsets()[1:])
+        walkers = list(zip(trees.walkers(columns), leaves, strict=True))
+        return cls(partial(_sums, walkers), number, root_length)
 
     def credits(self, rows: Singles) -> Floats:
         """Return the splits that each group spared, mean over the trees, shape (rows, groups)."""
-        total = np.zeros((len(rows), self.groups))
-        for tree, credit in self.trees:
-            total += credit.take(tree.apply(rows), axis=0)
-        return total / len(self.trees)
+        return self.sums(rows) / self.trees
+
+
+def _sums(walkers: Sequence[tuple[Any, Floats]], rows: Singles) -> Floats:
+    """Return each row's credits, summed tree after tree, as scikit-learn finds its leaves."""
+    total = np.zeros((len(rows), walkers[0][1].shape[1]))
+    for tree, credit in walkers:
+        total += credit.take(tree.apply(rows), axis=0)
+    return total
 
 
 def _scores(batch: pa.Table, forest: _Forest, credits: Floats, families: Sequence[str]) -> pa.Table:

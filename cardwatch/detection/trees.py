@@ -128,8 +128,8 @@ class Trees:
         mean_length = average_path_length(self.samples)
         credit = np.zeros((len(self.samples), groups))
         group = np.asarray(group_of)
-        first = np.repeat(self._offsets(), self.nodes)
-        level = self._offsets()
+        first = np.repeat(self.offsets(), self.nodes)
+        level = self.offsets()
         while level.size:
             parents = level[self.left[level] != _LEAF]
             for side in (self.left, self.right):
@@ -162,7 +162,7 @@ class Trees:
                 observed="another layout of its tree nodes",
                 next_step="Install the version that requirements.txt pins",
             )
-        for start, count in zip(self._offsets(), self.nodes, strict=True):
+        for start, count in zip(self.offsets(), self.nodes, strict=True):
             part = slice(start, start + count)
             node = np.zeros(count, dtype=NODE_DTYPE)
             node["left_child"], node["right_child"] = self.left[part], self.right[part]
@@ -175,7 +175,8 @@ class Trees:
             )
             yield tree
 
-    def _offsets(self) -> Integers:
+    def offsets(self) -> Integers:
+        """Return where each tree begins."""
         return np.cumsum(self.nodes) - self.nodes
 
     def _check(self, columns: int) -> None:
@@ -185,7 +186,7 @@ class Trees:
             raise _no_trees("arrays of different lengths")
         if int(self.nodes.sum()) != total:
             raise _no_trees("arrays of different lengths")
-        first = np.repeat(self._offsets(), self.nodes)
+        first = np.repeat(self.offsets(), self.nodes)
         place = np.arange(total) - first
         size = np.repeat(self.nodes, self.nodes)
         inner = self.left != _LEAF

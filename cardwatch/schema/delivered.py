@@ -57,6 +57,8 @@ class Delivery:
         `select` leaves them out from then on. Empty where nothing is added up.
     release : callable
         Called once every wanted week was selected: the source lets go of what it holds open.
+    rows : int or None
+        Rows of all the weeks, where the source counted them on the way.
     """
 
     week: ReportingWeek
@@ -69,6 +71,7 @@ class Delivery:
     notes: tuple[str, ...] = ()
     summed: Callable[[Sequence[ReportingWeek], str, float, int], str] = lambda *asked: ""
     release: Callable[[], None] = lambda: None
+    rows: int | None = None
 
 
 @dataclass(frozen=True)

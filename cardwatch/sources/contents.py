@@ -71,6 +71,10 @@ class Contents:
         """The rows whose week cannot be read."""
         return sum(weeks.get(None, 0) for weeks in self.by_item.values())
 
+    def rows_of(self, weeks: Sequence[date]) -> int:
+        """Return the rows of some weeks."""
+        return sum(held.get(day, 0) for held in self.by_item.values() for day in weeks)
+
     def holding(self, weeks: Sequence[date | None]) -> list[str]:
         """Return the items with rows of any of the weeks."""
         return [item for item, held in self.by_item.items() if any(day in held for day in weeks)]

@@ -143,6 +143,7 @@ class TabularSource(ABC):
             origin=self._origin,
             extra_columns=opened.extras,
             notes=opened.notes,
+            rows=contents.rows_of(window),
         )
 
     def _opened_whole(self) -> tuple[Opened, Contents]:

@@ -16,7 +16,7 @@ from small_portfolio import portfolio_rows, write_parquet
 from cardwatch import cli, errors
 from cardwatch.cli import run_main
 
-HEAVY = ("duckdb", "numpy", "pandas", "pyarrow", "sklearn", "cardwatch.commands")
+HEAVY = ("duckdb", "numba", "numpy", "pandas", "pyarrow", "sklearn", "cardwatch.commands")
 STATISTICS = ("pandas", "scipy", "sklearn")
 
 

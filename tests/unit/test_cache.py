@@ -57,12 +57,15 @@ class Reads:
 
     def __init__(self, engine: Engine, given: list[Row], key: Key = by_label) -> None:
         self.weeks: set[ReportingWeek] = set()
+        self.rows = 0
         inner = deliver(engine, given, key=key)
 
         def select(weeks: object) -> str:
             assert isinstance(weeks, list | tuple)
             self.weeks |= set(weeks)
-            return inner.select(weeks)
+            selected: str = inner.select(weeks)
+            self.rows += engine.scalar(f"SELECT count(*) FROM ({selected})")
+            return selected
 
         self.delivery = Delivery(
             inner.week, inner.reference_weeks, inner.shape, select, key, inner.origin
@@ -72,6 +75,7 @@ class Reads:
         self, engine: Engine, cache: RollupCache | None, rules: ContractConfig = LENIENT
     ) -> Outcome:
         self.weeks.clear()
+        self.rows = 0
         return outcome(engine, check_contract(self.delivery, rules, engine, cache=cache))
 
 
@@ -219,3 +223,36 @@ def test_the_files_used_last_are_kept(tmp_path: Path, engine: Engine) -> None:
     left = sorted(path.name[:7] for path in cache.folder.iterdir())
     assert left == ["2025-42", "2025-42", "2025-46", "2025-46", "notes.t"]
     assert not stale.exists()
+
+
+def test_a_run_stopped_while_it_stores_a_roll_up_leaves_whole_ones_only(
+    engine: Engine, cache: RollupCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = Reads(engine, rows())
+    plain = reads.check(engine, None)
+    replace, stored = Path.replace, iter(range(100))
+
+    def stopped(path: Path, target: Path) -> Path:
+        if next(stored) == 5:  # two files a roll-up: between those of the third
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        reads.check(engine, cache)
+    assert len(list(cache.folder.iterdir())) == 4
+    monkeypatch.undo()
+    assert reads.check(engine, cache) == plain
+    assert len(reads.weeks) == len(WEEKS) - 2
+
+
+def test_a_week_after_the_first_reads_its_own_rows_alone(
+    engine: Engine, cache: RollupCache
+) -> None:
+    shop = [row(week, customer_id=name) for week in range(4) for name in "ABCDEFG"]
+    reads = Reads(engine, [*shop, *(row(customer_id=name) for name in "ABCDE")])
+    everything = reads.check(engine, cache)
+    first = reads.rows
+    assert reads.check(engine, cache) == everything
+    assert reads.weeks == {WEEK}
+    assert first - reads.rows == 4 * 7

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -317,3 +319,12 @@ def test_the_folder_of_a_killed_session_goes_when_the_next_one_starts(tmp_path: 
         assert set(tmp_path.iterdir()) == {living.folder}
         with Engine(temp_directory=tmp_path) as beside:
             assert set(tmp_path.iterdir()) == {living.folder, beside.folder}
+
+
+def test_a_signal_during_a_statement_is_the_keyboard_interrupt_it_is_elsewhere(
+    engine: Engine,
+) -> None:
+    threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        engine.scalar("SELECT count(*) FROM range(1000000000) a(i) WHERE hash(i) % 7 = 1")
+    assert engine.scalar("SELECT 1") == 1
