@@ -21,10 +21,7 @@ INTERRUPTED = 130
 TERMINATED = 143
 """How a shell sees a command that was asked to end: by systemd, Airflow, a container or `kill`."""
 
-_STOPPED = (
-    "nothing was left half written. The same command resumes: weeks that were rolled up are in the "
-    "cache where feature_engineering.use_cache is on"
-)
+_STOPPED = "nothing was left half written. The same command resumes"
 
 
 def guarded(command: Callable[..., object]) -> None:

@@ -147,6 +147,7 @@ def test_the_keyboard_stops_a_statement_that_takes_long_here_and_on_the_server(
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
-    assert err == "cardwatch: error: Stopped by the keyboard; nothing was left half written\n"
+    said = "Stopped by the keyboard; nothing was left half written. The same command resumes"
+    assert err == f"cardwatch: error: {said}\n"
     database.wait_until(asleep=False)
     assert list((tmp_path / "temporary").iterdir()) == []
