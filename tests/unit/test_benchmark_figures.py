@@ -13,9 +13,11 @@ from benchmarks.speed import (
     APPLIED,
     JUDGED,
     PANDAS,
+    PRODUCT,
     SCAN,
     Timed,
     extrapolated,
+    growth,
     what_a_share_means,
 )
 from cardwatch.features.catalog import FAMILIES
@@ -131,3 +133,15 @@ def test_a_twentieth_is_told_in_scans_for_both_rivals_and_only_where_they_were_m
     assert "15.0 s, 7.5 times the plain scan" in told
     assert "3.5 s, 1.8 times the scan" in told
     assert what_a_share_means(timed[:2]) == ""
+
+
+def test_growth_is_the_power_of_the_rows_above_the_start_up() -> None:
+    start_up = Usage(1.0, 1.0, 100.0)
+    runs = [
+        Timed(PRODUCT, 20_000, 1_000, (Usage(3.0, 3.0, 100.0),)),
+        Timed(PRODUCT, 2_000_000, 100_000, (Usage(21.0, 21.0, 100.0),)),
+        Timed(SCAN, 20_000, 1_000, (Usage(9.0, 9.0, 100.0),)),
+    ]
+    assert "From 20,000 to 2,000,000 customers" in growth(runs, start_up)
+    assert "to the power of 0.50." in growth(runs, start_up)
+    assert growth(runs[:1], start_up) == ""
