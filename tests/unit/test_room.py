@@ -39,7 +39,7 @@ def test_what_cannot_end_is_refused_with_figures(
     [
         ({"memory_limit": 80 * MEGABYTE}, "engine.memory_limit is 80 MB"),
         ({"free_disk": 400 * MEGABYTE}, "a run needs up to 544 MB"),
-        ({"available_memory": 1_000 * MEGABYTE}, "a run may take 1,658 MB"),
+        ({"available_memory": 1_000 * MEGABYTE}, "a run may take 1,454 MB"),
     ],
 )
 def test_what_may_not_end_is_said(change: dict[str, int], sentence: str) -> None:
