@@ -25,8 +25,8 @@ REFERENCES = 2
 Row = dict[str, Any]
 
 
-def weekly(customers: int = 40) -> pa.Table:
-    labels = [week.label for week in (*WEEK.window(REFERENCES), WEEK)]
+def weekly(customers: int = 40, references: int = REFERENCES) -> pa.Table:
+    labels = [week.label for week in (*WEEK.window(references), WEEK)]
     rows = [(f"SECRET-{who}", label) for label in labels for who in range(customers)]
     return pa.table(
         {

@@ -33,7 +33,7 @@ from cardwatch.features.peers import fit_peers
 from cardwatch.features.portfolio import Portfolio, fit_own
 from cardwatch.features.rows import LEVEL_FLOOR, Ints, Rows, select_rows
 from cardwatch.features.tickets import usual_places_z
-from cardwatch.features.use import Use, measure_use
+from cardwatch.features.use import Use, keep_weeks, measure_use
 from cardwatch.features.window import Window
 from cardwatch.parallel import mapped
 from cardwatch.robust import Floats
@@ -77,7 +77,8 @@ def build_features(
     window = _window(checked, engine)
     sample = sample_condition(engine.scalar("SELECT count(*) FROM customer"))
     norms = _norms(engine, window, config, sample)
-    use = measure_use(engine, window, _tables(engine, block_rows))
+    use = measure_use(_tables(engine, block_rows), window, engine.threads)
+    keep_weeks(engine, use)
     weeks = window.scored + 1
     parts = mapped(
         lambda table: block_of(Rows.of(table, weeks), norms),

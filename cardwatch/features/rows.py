@@ -48,7 +48,7 @@ class Rows:
         """Return the rows of a table with the columns of ``cell``, put in order where need be."""
         customer, mcc, week = (_ints(table, name) for name in ("customer_key", "mcc", "week_index"))
         cents, count = _floats(table, "spend_cents"), _floats(table, "transaction_count")
-        order = (customer << 20) | (mcc << 6) | week
+        order = (customer * CODES + mcc) * weeks + week
         if (order[1:] <= order[:-1]).any():  # never after the contract, which sorts
             placed = np.argsort(order)
             customer, mcc, week = customer[placed], mcc[placed], week[placed]

@@ -42,13 +42,17 @@ class Use:
         return Use(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
-def measure_use(engine: Engine, window: Window, tables: Iterator[pa.Table]) -> Use:
-    """Count over all customers, block by block, and make the engine's table ``portfolio_week``."""
+def measure_use(tables: Iterator[pa.Table], window: Window, threads: int) -> Use:
+    """Count over all customers, whose rows come as tables of ``cell``'s columns."""
 
     def counted(table: pa.Table) -> Use:
         return use_of(Rows.of(table, window.scored + 1), window)
 
-    total = reduce(add, mapped(counted, tables, engine.threads))
+    return reduce(add, mapped(counted, tables, threads))
+
+
+def keep_weeks(engine: Engine, use: Use) -> None:
+    """Make the engine's table ``portfolio_week``."""
     engine.create(
         "portfolio_week",
         {
@@ -62,14 +66,13 @@ def measure_use(engine: Engine, window: Window, tables: Iterator[pa.Table]) -> U
         "portfolio_week",
         pa.table(
             {
-                "week_index": pa.array(range(window.scored + 1), pa.int8()),
-                "spend_cents": pa.array(total.cents.astype(np.int64)),
-                "transaction_count": pa.array(total.count.astype(np.int64)),
-                "customers": pa.array(total.customers),
+                "week_index": pa.array(range(len(use.customers)), pa.int8()),
+                "spend_cents": pa.array(use.cents.astype(np.int64)),
+                "transaction_count": pa.array(use.count.astype(np.int64)),
+                "customers": pa.array(use.customers),
             }
         ),
     )
-    return total
 
 
 def use_of(rows: Rows, window: Window) -> Use:

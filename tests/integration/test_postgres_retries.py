@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pyarrow as pa
 import pytest
 from database_tables import load, source_of
+from faulty_reads import WEEK, weekly
 from postgres import Database, Server
 from tcp_proxy import CuttingProxy
 
@@ -18,32 +19,16 @@ from cardwatch.errors import SourceError
 from cardwatch.schema import Delivery
 from cardwatch.sources.database_rows import copy_rows
 from cardwatch.sources.snapshots import Rows
-from cardwatch.week import ReportingWeek
 from demo.postgres_server import PostgresServer
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("impatient")]
 
-WEEK = ReportingWeek.parse("2025-46")
 CUSTOMERS = 400
-
-
-def weekly() -> pa.Table:
-    labels = [week.label for week in (*WEEK.window(3), WEEK)]
-    rows = [(f"customer {who}", label) for label in labels for who in range(CUSTOMERS)]
-    return pa.table(
-        {
-            "customer_id": [who for who, _ in rows],
-            "reporting_week": [label for _, label in rows],
-            "mcc": ["5411"] * len(rows),
-            "spend_amount": [f"{place}.00" for place in range(len(rows))],
-            "transaction_count": ["1"] * len(rows),
-        }
-    )
 
 
 @pytest.fixture
 def loaded(database: Database) -> Database:
-    load(database, weekly())
+    load(database, weekly(CUSTOMERS, references=3))
     return database
 
 
@@ -114,7 +99,7 @@ def test_a_server_that_stops_while_it_is_read_and_starts_again_is_read_again(
     own_server: PostgresServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = Database("postgres", Server(own_server.url(), own_server))
-    load(database, weekly())
+    load(database, weekly(CUSTOMERS, references=3))
     stopped: list[bool] = []
 
     def stopping(rows: Rows, engine: Engine, **options: Any) -> Any:
@@ -158,7 +143,7 @@ def test_weeks_that_changed_after_the_connection_broke_are_an_error(
     delivery = source_of(loaded.url, engine, has_cache=True).read(WEEK, 3)
     kill_sessions(loaded)
     loaded.execute(
-        "UPDATE card_transactions SET spend_amount = '0.00' WHERE customer_id = 'customer 7'"
+        "UPDATE card_transactions SET spend_amount = '0.00' WHERE customer_id = 'SECRET-7'"
     )
     with pytest.raises(SourceError, match="rows changed while they were read"):
         delivery.select(delivery.reference_weeks)
