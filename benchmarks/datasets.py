@@ -18,6 +18,8 @@ WEEKS = 26
 REFERENCE_WEEKS = 12
 RAMP = "bust_out_ramp"
 LOOKALIKE = "lookalike"
+REPORT_SEEDS = tuple(range(200, 208))
+"""Portfolios that serve for reporting only; 204 to 207 were added before anything ran on them."""
 LAST_WEEKS = ("2025-46", "2026-02", "2025-18", "2025-32")
 """The last week of a portfolio, by its seed: autumn, over the holidays, spring, summer."""
 MAIN_SCENARIO = 3

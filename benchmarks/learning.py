@@ -4,7 +4,7 @@ The first twenty of each week are reviewed by what was planted, and the next wee
 with the product's own fitting, weights, guards and ranking. The page is
 ``benchmarks/results/learning.md``.
 
-    python -m benchmarks.learning [--seeds 200 201] [--handbook FOLDER]
+    python -m benchmarks.learning [--seeds 200 201 ...] [--handbook FOLDER]
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from statistics import mean, stdev
 import numpy as np
 
 from benchmarks import datasets, portfolios, tables
-from benchmarks.datasets import Dataset
+from benchmarks.datasets import REPORT_SEEDS, Dataset
 from benchmarks.judge import DRIVERS, LISTED, REASONS, Truth
 from benchmarks.measure import machine
 from benchmarks.product import features_built
@@ -37,7 +37,6 @@ from cardwatch.schema import FeatureTable
 from cardwatch.stability import rank_stability
 from cardwatch.week import ReportingWeek
 
-SEEDS = (200, 201)
 WEEKS = 30
 RISKS = frozenset(
     {"takeover", "bust_out", "card_test", "gambling", "structured", "refund", "collusion"}
@@ -223,7 +222,7 @@ def handbook_table(folder: Path) -> str:
 def main() -> None:
     """Read the command line, measure, print and write the page."""
     parser = argparse.ArgumentParser(description="Measure what verdicts teach.")
-    parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(REPORT_SEEDS))
     known = os.environ.get("CARDWATCH_HANDBOOK")
     parser.add_argument("--handbook", type=Path, default=Path(known) if known else None)
     parser.add_argument("--data-dir", type=Path, default=portfolios.default_cache())
