@@ -18,15 +18,6 @@ def amount(value: float) -> str:
     return f"{cents:,.0f}" if abs(cents) >= 100 else f"{cents:,.2f}"
 
 
-def net(value: float) -> str:
-    """Return an amount that refunds may have made negative.
-
-    >>> net(12.5), net(-640)
-    ('12.50', 'minus 640 net of refunds')
-    """
-    return amount(value) if value >= 0 else f"minus {amount(-value)} net of refunds"
-
-
 def share(value: float) -> str:
     """Return a share in per cent.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from cardwatch.explanation.numbers import count, net, ratio, share, weeks
+from cardwatch.explanation.numbers import count, ratio, share, weeks
+from cardwatch.explanation.totals import net
 from cardwatch.explanation.words import Words, words_for
 from cardwatch.schema import Attribution, CustomerFacts, Feature, Reason
 

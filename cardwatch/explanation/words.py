@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from cardwatch.explanation.numbers import amount, category, counted, net, ratio, share
+from cardwatch.explanation.numbers import amount, category, counted, ratio, share
+from cardwatch.explanation.totals import (
+    net,
+    of_each,
+    others_spend,
+    spent,
+    spent_each,
+    usually_of,
+)
 from cardwatch.schema import CategoryFacts, CustomerFacts
 
 WIDELY_USED = 0.2
@@ -36,16 +44,23 @@ def _week_words(facts: CustomerFacts) -> Words:
         "usual_spend": usual,
         "spend_beside_usual": f"{ratio(spend / usual)} × the usual week of {amount(usual)}"
         if usual and usual > 0
-        else f"usually {net(usual) if usual else 'nothing'}",
-        "spent_only": f"Spent only {amount(spend)}"
-        if spend >= 0
-        else f"Got {amount(-spend)} more back than was spent",
+        else f"usually {net(usual or 0.0)}",
+        "usual_week": f"the usual week is {amount(usual)}"
+        if usual and usual > 0
+        else f"usually {net(usual or 0.0)}",
+        "spent_in_all": spent(spend),
+        "then_spent": spent(spend)[0].lower() + spent(spend)[1:],
+        "spent_only": spent(spend, "only "),
+        "spent_each": spent_each(spend, number),
+        "spent_only_each": spent_each(spend, number, "only "),
         "count": number,
         "transactions": counted(number, "transaction"),
         "usual_count": facts.usual_count,
         "count_ratio": _over(number, facts.usual_count),
         "ticket": spend / number if number else 0.0,
         "usual_ticket": facts.usual_ticket,
+        "count_of_ticket": of_each(spend, number),
+        "usually_of_ticket": usually_of(facts.usual_ticket, facts.usual_count),
         "spend_four_weeks": sum(value or 0.0 for value in facts.weekly_spend[-4:]),
         "usual_four_weeks": None if usual is None else 4 * usual,
     }
@@ -55,8 +70,10 @@ def _growth_words(facts: CustomerFacts) -> Words:
     """Say of spend, count and ticket what has grown; a feature can be high where one has not."""
     spend, number = facts.weekly_spend[-1] or 0.0, facts.weekly_count[-1] or 0
     ticket = spend / number if number else 0.0
-    more_spend, more = spend > (facts.usual_spend or 0.0), number > (facts.usual_count or 0.0)
-    larger = ticket > (facts.usual_ticket or 0.0)
+    usual, usual_ticket = max(facts.usual_spend or 0.0, 0), max(facts.usual_ticket or 0.0, 0)
+    more_spend, more = spend > usual, number > (facts.usual_count or 0.0)
+    larger = ticket > usual_ticket
+    purchases = "purchases" if spend > 0 else "transactions"
     four_weeks = sum(value or 0.0 for value in facts.weekly_spend[-4:])
     spend_and_count = {
         (True, True): "Spent more, and more often",
@@ -70,16 +87,20 @@ def _growth_words(facts: CustomerFacts) -> Words:
         + (", in the usual places" if more_spend and more else " in the usual places"),
         "count_and_ticket_grew": {
             (True, True): "Made more and larger purchases",
-            (True, False): "Made more purchases",
+            (True, False): f"Made more {purchases}",
             (False, True): "Made larger purchases",
-            (False, False): "Number and size of purchases",
+            (False, False): f"Number and size of {purchases}",
         }[more, larger],
-        "four_weeks_grew": "Spent more" if four_weeks > 4 * (facts.usual_spend or 0.0) else "Spend",
+        "four_weeks_grew": "Spent more" if four_weeks > 4 * usual else "Spend",
     }
 
 
 def _peer_words(facts: CustomerFacts) -> Words:
-    return {f"peer_{name}": value for name, value in facts.peers.items()}
+    return {
+        **{f"peer_{name}": value for name, value in facts.peers.items()},
+        "others_spend": others_spend(facts.peers["spend"], " a week"),
+        "others_spend_each": others_spend(facts.peers["ticket"], ""),
+    }
 
 
 def _category_words(facts: CustomerFacts) -> Words:
@@ -99,6 +120,7 @@ def _category_words(facts: CustomerFacts) -> Words:
         "top_share": shares[0] if shares else 0.0,
         "top_category": category(top.mcc) if top else "",
         "new_amount": new_amount,
+        "new_spent": _spent_or_refunded(fresh),
         "new_share": new_amount / turnover if turnover else 0.0,
         "new_categories": _names(fresh),
         "new_places": "a merchant category" if len(fresh) == 1 else "merchant categories",
@@ -208,6 +230,12 @@ def _beside(usual: float, facts: CustomerFacts) -> str:
     if not facts.active_weeks:
         return "with no earlier week to compare with"
     return f"against {amount(usual) if usual else 'nothing'} in a usual week"
+
+
+def _spent_or_refunded(categories: Sequence[CategoryFacts]) -> str:
+    if all(c.spend >= 0 for c in categories):
+        return "Spent"
+    return "Was refunded" if all(c.spend <= 0 for c in categories) else "Spent and was refunded"
 
 
 def _names(categories: Sequence[CategoryFacts], most: int = 3) -> str:

@@ -38,10 +38,10 @@ def _own_history() -> Iterator[Feature]:
         "z",
         "two",
         "OWN_SPEND",
-        "Spent {spend} this week, {spend_beside_usual}",
+        "{spent_in_all} this week, {spend_beside_usual}",
         ("spend", "usual_spend", "own median"),
         f"log1p of net spend: {_OWN} (a + b/μ, fitted over customers)",
-        "{spent_only} this week; the usual week is {usual_spend}",
+        "{spent_only} this week; {usual_week}",
         weight=0.8,
     )
     yield Feature(
@@ -76,8 +76,7 @@ def _growth() -> Iterator[Feature]:
         "z",
         "upper",
         "GROWTH_COUNT_AND_TICKET",
-        "{count_and_ticket_grew}: {count} of {ticket} on average, usually {usual_count} of "
-        "{usual_ticket}",
+        "{count_and_ticket_grew}: {count_of_ticket}, {usually_of_ticket}",
         ("ticket", "usual_ticket", "own median"),
         "(z count + z ticket)/√2, clipped; z ticket is the own z of the week's mean ticket, "
         "measured per category and weighted by √min(count, 9)",
@@ -116,10 +115,10 @@ def _peer_group() -> Iterator[Feature]:
         "z",
         "two",
         "PEER_SPEND",
-        "Spent {spend}; similar customers spend about {peer_spend} a week",
+        "{spent_in_all}; similar customers {others_spend}",
         ("spend", "peer_spend", "peer median"),
         f"slog of net spend, never under 0: {_PEER}",
-        "{spent_only}; similar customers spend about {peer_spend} a week",
+        "{spent_only}; similar customers {others_spend}",
         weight=0.8,
     )
     yield Feature(
@@ -140,10 +139,10 @@ def _peer_group() -> Iterator[Feature]:
         "z",
         "two",
         "PEER_TICKET",
-        "Spent {ticket} a transaction on average; similar customers spend about {peer_ticket}",
+        "{spent_each}; similar customers {others_spend_each}",
         ("ticket", "peer_ticket", "peer median"),
         f"slog of spend per transaction: {_PEER}",
-        "Spent only {ticket} a transaction on average; similar customers spend about {peer_ticket}",
+        "{spent_only_each}; similar customers {others_spend_each}",
         weight=0.8,
     )
     yield Feature(
@@ -192,7 +191,7 @@ def _novelty() -> Iterator[Feature]:
         "log ratio",
         "upper",
         "NEW_CATEGORIES_AMOUNT",
-        "Spent {new_amount} in {new_places} not used in the weeks before: {new_categories}",
+        "{new_spent} {new_amount} in {new_places} not used in the weeks before: {new_categories}",
         ("new_amount", "", "own history"),
         "log1p(spend in such categories / level)",
         weight=0.5,
@@ -250,7 +249,7 @@ def _novelty() -> Iterator[Feature]:
         "nats × z",
         "upper",
         "DEAR_NEW_CATEGORIES",
-        "Spent {new_amount} in {new_places} not used in the weeks before{new_purchases}: "
+        "{new_spent} {new_amount} in {new_places} not used in the weeks before{new_purchases}: "
         "{new_categories}",
         ("new_amount", "", "own history"),
         "sum over categories without a transaction in the reference weeks, for customers with "
@@ -347,7 +346,7 @@ def _events() -> Iterator[Feature]:
         "weeks × log ratio",
         "upper",
         "RETURN_AFTER_SILENCE",
-        "Came back after {gap} without a transaction and spent {spend}",
+        "Came back after {gap} without a transaction and {then_spent}",
         ("gap", "", "own history"),
         "weeks without a transaction before this one × log1p(spend / level)",
     )
