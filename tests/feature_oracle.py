@@ -259,7 +259,8 @@ class Oracle:
         )
         rarity = (history > 0).sum(axis=0) / (self.active_weeks > 0).sum()
         rarity = -np.log(rarity * 0.999 + 0.0005)
-        dear = np.maximum(1 + np.clip(np.nan_to_num(self.ticket_z()), -1, 4), 0)
+        z = np.nan_to_num(self.ticket_z()) * np.minimum(c, 9) ** 0.25
+        dear = np.maximum(0.5 + np.clip(z, -1, 4), 0)
         known = new & (self.S[:, SCORED] > 0) & (self.active_weeks >= 3)[:, None]
         often = 1 + np.log(np.clip(c, 1, 9))
         once, done = (history == 1).sum(axis=1), history.sum(axis=1)

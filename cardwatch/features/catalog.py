@@ -253,8 +253,9 @@ def _novelty() -> Iterator[Feature]:
         "{new_categories}",
         ("new_amount", "", "own history"),
         "sum over categories without a transaction in the reference weeks, for customers with "
-        "three active ones, of -ln(share of customers who use the category) × (1 + robust z of the "
-        "ticket, clipped to [-1, 4]) × (1 + ln min(count, 9)); over the root of how often the "
+        "three active ones, of -ln(share of customers who use the category) × (½ + robust z of the "
+        "ticket × min(count, 9)^¼, clipped to [-1, 4], at least 0) × (1 + ln min(count, 9)); over "
+        "the root of how often the "
         "customer goes to new places, relative to everybody (share of purchases that were the only "
         "one in their category, Good 1953; everybody's weighs as much as 20 purchases)",
         weight=1.15,

@@ -14,7 +14,13 @@ from cardwatch.features.block import Block, Bools
 from cardwatch.features.categories import GROUP_PART, PROFILE_WEIGHT, Categories
 from cardwatch.features.portfolio import Portfolio
 from cardwatch.features.rows import Ints
-from cardwatch.features.tickets import OwnTickets, own_tickets, own_tilt
+from cardwatch.features.tickets import (
+    COUNT_POWER,
+    COUNTED,
+    OwnTickets,
+    own_tickets,
+    own_tilt,
+)
 from cardwatch.features.window import Window
 from cardwatch.robust import Floats
 
@@ -32,8 +38,8 @@ SUMMED_FEATURES = ("new_dear_categories", "ticket_mean")
 SEASONED_WEEKS = 3
 """Active reference weeks from which a category can be new to a customer."""
 DEARNESS = (-1.0, 4.0)
-COUNTED_NEW = 9
-"""Purchases in a new category from which more of them add nothing."""
+ORDINARY = 0.5
+"""What a new category says whose tickets are as usual there, beside 1 for each robust z."""
 RATE_WEIGHT = 20.0
 """How many of the customer's own purchases weigh as much as everybody's rate of new places."""
 OWN_TICKETS = (-3.0, 5.0)
@@ -128,8 +134,9 @@ def summed_terms(block: Block, view: CellView, categories: Categories) -> dict[s
     cells = block.cells
     seasoned = (block.active_weeks >= SEASONED_WEEKS)[cells.row]
     fresh = view.is_new & seasoned & (cells.spend > 0)
-    dear = np.maximum(1 + np.clip(view.ticket_z, *DEARNESS), 0)
-    dear *= 1 + np.log(np.minimum(cells.count, COUNTED_NEW))
+    counted = np.minimum(cells.count, COUNTED)
+    dear = np.clip(view.ticket_z * counted**COUNT_POWER, *DEARNESS)
+    dear = np.maximum(ORDINARY + dear, 0) * (1 + np.log(counted))
     dear *= categories.rarity[view.category] / np.sqrt(curiosity(block, categories))[cells.row]
     return {
         "new_dear_categories": np.where(fresh, dear, 0),
