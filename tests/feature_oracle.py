@@ -321,7 +321,7 @@ class Oracle:
         return {
             "refunds": back,
             "risky_categories": watched,
-            "return_after_silence": self.gap() * np.log1p(spend / self.level),
+            "return_after_silence": self.gap() * np.minimum(np.log1p(spend / self.level), 1),
         }
 
     def gap(self) -> Floats:

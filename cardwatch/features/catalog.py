@@ -349,7 +349,7 @@ def _events() -> Iterator[Feature]:
         "RETURN_AFTER_SILENCE",
         "Came back after {gap} without a transaction and {then_spent}",
         ("gap", "", "own history"),
-        "weeks without a transaction before this one × log1p(spend / level)",
+        "weeks without a transaction before this one × log1p(spend / level), 1 at most",
     )
     yield Feature(
         "risky_categories",

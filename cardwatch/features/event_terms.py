@@ -10,6 +10,10 @@ from cardwatch.features.rows import Ints
 from cardwatch.features.window import Window
 from cardwatch.robust import Floats
 
+FULL_RETURN = 1.0
+"""log1p(spend / level) from which a return is a whole one: 1.7 times the level. Of what is spent
+beyond it other features speak, and a short absence with a large week is no long silence."""
+
 
 def events(block: Block, portfolio: Portfolio, level: Floats) -> dict[str, Floats]:
     """Return the features of the family; NaN where they do not apply."""
@@ -18,7 +22,8 @@ def events(block: Block, portfolio: Portfolio, level: Floats) -> dict[str, Float
     spend = np.nan_to_num(np.maximum(block.spend[:, -1], 0))
     present = {
         "refunds": np.log1p(np.maximum(refunded - usual_refunded, 0) / level),
-        "return_after_silence": gap_weeks(block, portfolio.window) * np.log1p(spend / level),
+        "return_after_silence": gap_weeks(block, portfolio.window)
+        * np.minimum(np.log1p(spend / level), FULL_RETURN),
         "risky_categories": np.log1p(np.maximum(risky - usual_risky, 0) / level),
     }
     features = {name: np.where(block.has_rows, value, np.nan) for name, value in present.items()}
