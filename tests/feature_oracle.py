@@ -97,7 +97,9 @@ class Oracle:
         cs, cc, ct = (np.clip(np.nan_to_num(z), -2, 5) for z in (spend, count, ticket))
         joint = (cs + cc + ct) / np.sqrt(3)
         now = SCORED
-        usual_places = cc[:, now] + np.clip(self.usual_tickets(), -2, 5)
+        both = (np.nan_to_num(count[:, now]) + self.usual_purchases()) / 2
+        usual_places = np.clip(both, -2, 5)
+        usual_places += np.clip(self.usual_tickets(), -2, 5)
         growth = {
             "growth_spend_count": (cs + cc)[:, now] / np.sqrt(2),
             "growth_count_ticket": (cc + ct)[:, now] / np.sqrt(2),
@@ -174,6 +176,14 @@ class Oracle:
         largest = largest * np.sqrt(bought / (bought + 8)) * np.sqrt(spread / np.median(spread))
         spent = self.S[:, SCORED] > 0
         return np.where(spent, ticket, 0), np.where(spent, mean, 0), np.where(spent, largest, 0)
+
+    def usual_purchases(self) -> Floats:
+        before = self.C[:, :SCORED].sum(axis=1)
+        usual = (before > 0) & (self.C[:, SCORED] > 0) & (self.S[:, SCORED] > 0)
+        rate = before / np.maximum(self.active_weeks, 1)[:, None]
+        once_there = rate / (1 - np.exp(-np.where(usual, rate, 1)))
+        bought, expected = ((usual * x).sum(axis=1) for x in (self.C[:, SCORED], once_there))
+        return np.asarray(2 * (np.sqrt(bought + 3 / 8) - np.sqrt(expected + 3 / 8)))
 
     def usual_tickets(self) -> Floats:
         n = np.minimum(self.C[:, SCORED], 9)

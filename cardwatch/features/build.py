@@ -34,6 +34,7 @@ from cardwatch.features.portfolio import Portfolio, fit_own
 from cardwatch.features.rows import LEVEL_FLOOR, Ints, Rows, select_rows
 from cardwatch.features.tickets import usual_places_z
 from cardwatch.features.use import Use, keep_weeks, measure_use
+from cardwatch.features.usual_places import purchases_z
 from cardwatch.features.window import Window
 from cardwatch.parallel import mapped
 from cardwatch.robust import Floats
@@ -118,6 +119,7 @@ def block_features(block: Block, portfolio: Portfolio) -> tuple[dict[str, Floats
             block,
             portfolio,
             np.nan_to_num(novelty["new_share"]),
+            purchases_z(block),
             usual_places_z(block.cells, view.own, block.rows),
         ),
         **peer_group(block, portfolio.peers, group),

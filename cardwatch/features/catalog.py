@@ -80,6 +80,7 @@ def _growth() -> Iterator[Feature]:
         ("ticket", "usual_ticket", "own median"),
         "(z count + z ticket)/√2, clipped; z ticket is the own z of the week's mean ticket, "
         "measured per category and weighted by √min(count, 9)",
+        weight=0.8,
     )
     yield Feature(
         "growth_usual_categories",
@@ -90,8 +91,10 @@ def _growth() -> Iterator[Feature]:
         "{usual_places_grew}: {spend} in {transactions}, usually {usual_spend} in {usual_count}",
         ("spend", "usual_spend", "own median"),
         "(z count + z ticket)/√2, each clipped to [-2, 5], × (1 - share of spend in new "
-        "categories); z ticket is that of the categories used before against the customer's own "
-        "norms, each clipped at 3 and weighted by √min(count, 9)",
+        "categories); z count is the mean of two: the own z, and that of the n transactions in the "
+        "visited categories used before, 2√(n + 3/8) less the same of Σ λ/(1 - e^-λ), λ being the "
+        "customer's weekly number in each; z ticket is that of these categories against the "
+        "customer's own norms, each clipped at 3 and weighted by √min(count, 9)",
         weight=1.1,
     )
     yield Feature(

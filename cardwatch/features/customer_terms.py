@@ -27,7 +27,11 @@ def own_scores(block: Block, portfolio: Portfolio, own: OwnModels) -> tuple[Floa
 
 
 def own_history_and_growth(
-    block: Block, portfolio: Portfolio, new_share: Floats, usual_tickets: Floats
+    block: Block,
+    portfolio: Portfolio,
+    new_share: Floats,
+    usual_purchases: Floats,
+    usual_tickets: Floats,
 ) -> dict[str, Floats]:
     """Return the features of both families; nothing when the data is too short for them.
 
@@ -35,8 +39,9 @@ def own_history_and_growth(
     ----------
     new_share : array of float, shape (n,)
         Share of the week's spend in categories new to the customer.
-    usual_tickets : array of float, shape (n,)
-        z of the tickets in the others, against the customer's own norms.
+    usual_purchases, usual_tickets : array of float, shape (n,)
+        z of the number of purchases in the others and of their tickets, against what is usual for
+        the customer once there.
     """
     if portfolio.own is None:
         return {}
@@ -46,7 +51,9 @@ def own_history_and_growth(
     growth = {
         "growth_spend_count": (_clip(spend[:, -1]) + _clip(count[:, -1])) / np.sqrt(2),
         "growth_count_ticket": (_clip(count[:, -1]) + _clip(ticket[:, -1])) / np.sqrt(2),
-        "growth_usual_categories": (_clip(count[:, -1]) + _clip(usual_tickets))
+        "growth_usual_categories": (
+            _clip((count[:, -1] + usual_purchases) / 2) + _clip(usual_tickets)
+        )
         / np.sqrt(2)
         * (1 - np.clip(new_share, 0, 1)),
         "growth_four_weeks": joint[:, -GROWTH_WEEKS:].sum(axis=1) / np.sqrt(GROWTH_WEEKS),
