@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cardwatch.config import FeatureConfig
+from cardwatch.explanation import explain
 from cardwatch.features.catalog import CATALOG
-from cardwatch.schema import CategoryFacts, CustomerFacts
+from cardwatch.schema import Attribution, CategoryFacts, CustomerFacts, Reason
 
+FEATURES = {feature.name: feature for feature in CATALOG}
+WATCHED = FeatureConfig().risky_mccs
 GROCERY = CategoryFacts(
     mcc="5411",
     spend=1_240.5,
@@ -75,3 +79,29 @@ def absent(gap: int = 3, active: int = 9) -> CustomerFacts:
         features={each.name: (2.0 if each.name == "absence" else None) for each in CATALOG},
         drivers={},
     )
+
+
+REFUNDED = {
+    "a week of refunds": present("", replace(GROCERY, spend=-467.1, transaction_count=15)),
+    "refunds as large as purchases": present(
+        "", replace(GROCERY, spend=-980.0, transaction_count=1), JEWELLERY
+    ),
+    "refunds every week": replace(
+        present("", replace(GROCERY, spend=-467.1, transaction_count=15)),
+        weekly_spend=(*[-35.0] * 12, -467.1),
+        usual_spend=-35.0,
+        usual_ticket=-4.4,
+        peers={**PEERS, "spend": 0.0, "ticket": -1.2},
+    ),
+}
+"""Weeks whose purchases and refunds add up to nothing or less."""
+
+
+def driven(facts: CustomerFacts, feature: str) -> CustomerFacts:
+    """The facts with the first category as the one that decided the feature."""
+    return replace(facts, drivers={feature: facts.categories[0].mcc} if facts.categories else {})
+
+
+def said(facts: CustomerFacts, feature: str, is_high: bool = True) -> Reason:
+    part = Attribution(FEATURES[feature].family, feature, 2.5, is_high)
+    return explain(part, driven(facts, feature), FEATURES[feature], WATCHED)
