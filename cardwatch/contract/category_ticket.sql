@@ -2,24 +2,64 @@
 -- in:  rolled_up, largest_ticket, $scored (index of the scored week), $low (ratio)
 -- out: category_ticket (mcc, usual_cents): median weekly ticket over the reference weeks
 --
--- A median holds every value it is taken of. It is needed only where half of the usual tickets are so
--- small that the largest one of the scored week can be $low times their median.
+-- It is needed only where half of the usual tickets are so small that the largest one of the scored
+-- week can be $low times their median. A median holds every value it is taken of, and not under the
+-- engine's memory limit. So the tickets are counted in narrow bands first, and only those around the
+-- middle are looked at one by one. Roots are rounded correctly: no larger ticket is in a lower band.
 CREATE OR REPLACE TABLE category_ticket AS
-WITH in_doubt AS (
-    SELECT r.mcc
-    FROM rolled_up AS r
-    INNER JOIN largest_ticket AS l ON l.mcc = r.mcc
-    WHERE r.week_index < $scored AND r.spend_cents > 0 AND r.transaction_count > 0
-    GROUP BY r.mcc
-    HAVING
-        2 * count(*) FILTER (WHERE $low * (r.spend_cents / r.transaction_count) <= l.ticket_cents)
-        >= count(*)
+WITH usual AS NOT MATERIALIZED (
+    SELECT mcc, spend_cents / transaction_count AS cents
+    FROM rolled_up
+    WHERE week_index < $scored AND spend_cents > 0 AND transaction_count > 0
+),
+counted AS (
+    SELECT
+        u.mcc,
+        floor(8 * sqrt(sqrt(u.cents))) AS band,
+        count(*) AS tickets,
+        count(*) FILTER (WHERE $low * u.cents <= l.ticket_cents) AS far_below
+    FROM usual AS u
+    INNER JOIN largest_ticket AS l ON l.mcc = u.mcc
+    GROUP BY u.mcc, floor(8 * sqrt(sqrt(u.cents)))
+),
+placed AS (
+    SELECT
+        mcc,
+        band,
+        tickets,
+        sum(tickets) OVER (PARTITION BY mcc ORDER BY band) AS up_to,
+        sum(tickets) OVER (PARTITION BY mcc) AS all_tickets,
+        sum(far_below) OVER (PARTITION BY mcc) AS all_far_below
+    FROM counted
+),
+middle AS (
+    SELECT
+        mcc,
+        min(band) AS first_band,
+        max(band) AS last_band,
+        min(up_to - tickets) AS below,
+        (min(all_tickets) + 1) // 2 AS low_place,
+        min(all_tickets) // 2 + 1 AS high_place
+    FROM placed
+    WHERE
+        2 * all_far_below >= all_tickets
+        AND up_to >= (all_tickets + 1) // 2
+        AND up_to - tickets < all_tickets // 2 + 1
+    GROUP BY mcc
+),
+around AS (
+    SELECT u.mcc, u.cents, count(*) AS tickets
+    FROM usual AS u
+    INNER JOIN middle AS m ON m.mcc = u.mcc
+    WHERE floor(8 * sqrt(sqrt(u.cents))) BETWEEN m.first_band AND m.last_band
+    GROUP BY u.mcc, u.cents
+),
+ordered AS (
+    SELECT mcc, cents, tickets, sum(tickets) OVER (PARTITION BY mcc ORDER BY cents) AS up_to
+    FROM around
 )
-SELECT mcc, median(spend_cents / transaction_count) AS usual_cents
-FROM rolled_up
-WHERE
-    week_index < $scored
-    AND spend_cents > 0
-    AND transaction_count > 0
-    AND mcc IN (SELECT mcc FROM in_doubt)
-GROUP BY mcc;
+SELECT o.mcc, median(o.cents) AS usual_cents
+FROM ordered AS o
+INNER JOIN middle AS m ON m.mcc = o.mcc
+WHERE m.below + o.up_to >= m.low_place AND m.below + o.up_to - o.tickets < m.high_place
+GROUP BY o.mcc;

@@ -124,3 +124,28 @@ def test_leaving_out_medians_that_nothing_exceeds_loses_no_suspect(
     ).fetchall()
     assert found == expected
     assert found
+
+
+@pytest.mark.parametrize(
+    "cents",
+    ["1 + hash(n) % 5", "1 + hash(n) % 100000", "CAST(power(10, n % 13) AS BIGINT) + hash(n) % 3"],
+)
+def test_what_a_ticket_usually_is_is_the_median_to_the_last_bit(engine: Engine, cents: str) -> None:
+    """Of few values, of many, and of values that lie far apart; odd and even numbers of them."""
+    engine.execute(
+        "CREATE TABLE rolled_up AS SELECT CAST(n % 3 AS TINYINT) AS week_index,"
+        " CAST(sqrt(n) AS SMALLINT) AS mcc,"
+        f" CAST({cents} AS BIGINT) AS spend_cents,"
+        " CAST(1 + hash(n + 1) % 7 AS INTEGER) AS transaction_count FROM range(9000) AS r(n)"
+    )
+    engine.execute(
+        "CREATE TABLE largest_ticket AS SELECT DISTINCT mcc, 1e300 AS ticket_cents FROM rolled_up"
+    )
+    engine.run_file(PACKAGE, "category_ticket", scored=2, low=1.0)
+    found = engine.execute("SELECT * FROM category_ticket ORDER BY mcc").fetchall()
+    expected = engine.execute(
+        "SELECT mcc, median(spend_cents / transaction_count) FROM rolled_up"
+        " WHERE week_index < 2 GROUP BY mcc ORDER BY mcc"
+    ).fetchall()
+    assert len(found) > 90
+    assert found == expected
