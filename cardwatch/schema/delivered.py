@@ -58,7 +58,8 @@ class Delivery:
     release : callable
         Called once every wanted week was selected: the source lets go of what it holds open.
     rows : int or None
-        Rows of all the weeks, where the source counted them on the way.
+        Rows of all the weeks, where the source counted them on the way; those that it may add up
+        itself are left out.
     """
 
     week: ReportingWeek

@@ -105,6 +105,7 @@ class DeliveredRows:
             extra_columns=tuple(self._copies[0].copy.part.extras),
             summed=self.summed,
             release=self.release,
+            rows=self._certain_rows(),
         )
 
     def release(self) -> None:
@@ -208,6 +209,12 @@ class DeliveredRows:
         """Whether the scored week's rows came so slowly that the network may be what was slow."""
         rows = sum(held.rows for held in scored.weeks.values())
         return rows > _FEW_ROWS and rows < _FAST_ROWS * self._seconds
+
+    def _certain_rows(self) -> int:
+        """Count the rows that come one by one, whatever the database may yet add up."""
+        sums = self._roll_up != "engine" and may_add_up(self._first.table)
+        days = self._copied_weeks() if sums else self._weeks.keys()
+        return sum(held.rows for day, held in self._weeks.items() if day in days)
 
     def _copied_weeks(self) -> frozenset[date]:
         return frozenset[date]().union(*(each.mondays for each in self._copies))

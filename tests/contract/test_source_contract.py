@@ -190,6 +190,16 @@ def test_all_weeks_of_a_delivery_together_are_its_weeks_one_by_one(
     assert len(together) == 6
 
 
+def test_the_weekly_rows_of_a_delivery_are_counted_before_they_are_judged(source: Source) -> None:
+    assert source.read(WEEK, 2).rows == 5
+
+
+def test_the_transactions_of_a_delivery_are_counted_before_they_are_judged(
+    transactions: Source,
+) -> None:
+    assert transactions.read(WEEK, 1).rows == 2
+
+
 def test_only_the_weeks_asked_for_are_selected(source: Source, engine: Engine) -> None:
     delivery = source.read(WEEK, 1)
     assert delivery.reference_weeks == (WEEK - 1,)

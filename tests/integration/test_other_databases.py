@@ -17,6 +17,7 @@ from postgres import Database
 from small_portfolio import WEEK, ScoredWeek, portfolio_rows, shuffled
 from test_postgres_source import REFERENCES, SOUND, WEEKLY, as_files, checked, rows_of
 
+from cardwatch import room
 from cardwatch.cli import main
 from cardwatch.contract import check_contract
 from cardwatch.database.address import DatabaseAddress
@@ -54,6 +55,20 @@ def test_sqlite_gives_the_bytes_that_files_give(tmp_path: Path, scored: ScoredWe
     arguments = ["run", "--reporting-week", WEEK.label, "--output-dir", "outputs"]
     done = cardwatch(tmp_path, *arguments, entry=main, DB_CONNECTION_STRING=url)
     assert ScoredWeek(WEEK, tmp_path, done).results == scored.results
+
+
+def test_the_first_run_from_a_database_says_that_memory_is_too_small_before_it_judges_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_HOPELESS", ((len(WEEKLY["mcc"]) - 1, 10**12),))
+    url = in_sqlite(tmp_path, pa.table(WEEKLY))
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("data_source: {type: database}\n")
+    arguments = ["run", "--reporting-week", "2025-46"]
+    done = cardwatch(tmp_path, *arguments, code=2, LOG_LEVEL="INFO", DB_CONNECTION_STRING=url)
+    [error] = done.errors
+    assert "The engine's memory is too small" in error
+    assert "step contract took" not in done.err
 
 
 def test_text_rows_in_sqlite_are_delivered_as_a_csv_file_delivers_them(
