@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -149,3 +151,27 @@ def test_what_a_ticket_usually_is_is_the_median_to_the_last_bit(engine: Engine, 
     ).fetchall()
     assert len(found) > 90
     assert found == expected
+
+
+@pytest.mark.system
+def test_what_a_ticket_usually_is_is_found_without_holding_them_all() -> None:
+    """The engine's medians are not under its memory limit: 5 million tickets took 67 MB."""
+    script = """
+import resource
+from cardwatch.contract.window import PACKAGE
+from cardwatch.engine import Engine
+
+with Engine(memory_limit="100MB", threads=2) as engine:
+    engine.execute(
+        "CREATE TABLE rolled_up AS SELECT CAST(0 AS TINYINT) AS week_index, CAST(n % 3 AS SMALLINT)"
+        " AS mcc, CAST(1 + hash(n) % 1000000 AS BIGINT) AS spend_cents, CAST(1 + n % 5 AS INTEGER)"
+        " AS transaction_count FROM range(5_000_000) AS r(n)"
+    )
+    engine.execute("CREATE TABLE largest_ticket AS SELECT DISTINCT mcc, 1e300 AS ticket_cents"
+                   " FROM rolled_up")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    engine.run_file(PACKAGE, "category_ticket", scored=2, low=1.0)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    assert int(done.stdout.split()[-1]) < 25_000, "kB; the engine may show its progress before"
