@@ -15,12 +15,12 @@ WITH usual AS NOT MATERIALIZED (
 counted AS (
     SELECT
         u.mcc,
-        floor(8 * sqrt(sqrt(u.cents))) AS band,
+        CAST(floor(8 * sqrt(sqrt(u.cents))) AS BIGINT) AS band,
         count(*) AS tickets,
         count(*) FILTER (WHERE $low * u.cents <= l.ticket_cents) AS far_below
     FROM usual AS u
     INNER JOIN largest_ticket AS l ON l.mcc = u.mcc
-    GROUP BY u.mcc, floor(8 * sqrt(sqrt(u.cents)))
+    GROUP BY u.mcc, CAST(floor(8 * sqrt(sqrt(u.cents))) AS BIGINT)
 ),
 placed AS (
     SELECT
@@ -35,31 +35,34 @@ placed AS (
 middle AS (
     SELECT
         mcc,
-        min(band) AS first_band,
-        max(band) AS last_band,
-        min(up_to - tickets) AS below,
-        (min(all_tickets) + 1) // 2 AS low_place,
-        min(all_tickets) // 2 + 1 AS high_place
+        band,
+        up_to - tickets AS below,
+        (all_tickets + 1) // 2 AS low_place,
+        all_tickets // 2 + 1 AS high_place
     FROM placed
     WHERE
         2 * all_far_below >= all_tickets
         AND up_to >= (all_tickets + 1) // 2
         AND up_to - tickets < all_tickets // 2 + 1
-    GROUP BY mcc
 ),
 around AS (
-    SELECT u.mcc, u.cents, count(*) AS tickets
+    SELECT u.mcc, m.below, m.low_place, m.high_place, u.cents, count(*) AS tickets
     FROM usual AS u
-    INNER JOIN middle AS m ON m.mcc = u.mcc
-    WHERE floor(8 * sqrt(sqrt(u.cents))) BETWEEN m.first_band AND m.last_band
-    GROUP BY u.mcc, u.cents
+    INNER JOIN middle AS m
+        ON m.mcc = u.mcc AND m.band = CAST(floor(8 * sqrt(sqrt(u.cents))) AS BIGINT)
+    GROUP BY u.mcc, m.below, m.low_place, m.high_place, u.cents
 ),
 ordered AS (
-    SELECT mcc, cents, tickets, sum(tickets) OVER (PARTITION BY mcc ORDER BY cents) AS up_to
+    SELECT
+        mcc,
+        low_place,
+        high_place,
+        cents,
+        tickets,
+        below + sum(tickets) OVER (PARTITION BY mcc, below ORDER BY cents) AS up_to
     FROM around
 )
-SELECT o.mcc, median(o.cents) AS usual_cents
-FROM ordered AS o
-INNER JOIN middle AS m ON m.mcc = o.mcc
-WHERE m.below + o.up_to >= m.low_place AND m.below + o.up_to - o.tickets < m.high_place
-GROUP BY o.mcc;
+SELECT mcc, median(cents) AS usual_cents
+FROM ordered
+WHERE up_to >= low_place AND up_to - tickets < high_place
+GROUP BY mcc;
