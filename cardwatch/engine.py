@@ -12,21 +12,27 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from cardwatch.errors import CardwatchError, ConfigurationError
+from cardwatch.parallel import mapped
 
 BATCH_ROWS = 131_072
 """Rows per record batch handed to row-wise steps; a multiple of DuckDB's 2,048-row vectors."""
+
+KEY = "customer_key"
+"""The customers' number, by which rows are parted where whole customers are wanted."""
+
+Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
 
@@ -161,6 +167,61 @@ class Engine:
                 yield from cursor.execute(sql, parameters or None).to_arrow_reader(rows)
         finally:
             cursor.close()
+
+    def by_customers(
+        self, query: str, function: Callable[[pa.Table], Result], customers: int
+    ) -> Iterator[Result]:
+        """Yield ``function(rows)`` for one range of customers after the other, on every thread.
+
+        Parameters
+        ----------
+        query : str
+            A SELECT with the column ``customer_key``, from our own code only.
+        function : callable
+            Given the rows of some customers, all that the query has of them; never none.
+        customers : int
+            How many keys a range spans. It bounds memory and may change no result.
+        """
+        return mapped(function, self._ranges(query, customers), self.threads)
+
+    def derive(
+        self,
+        table: str,
+        columns: Mapping[str, str],
+        query: str,
+        function: Callable[[pa.Table], pa.Table],
+        customers: int,
+    ) -> None:
+        """Make a table of what a function gives for ranges of customers; see `by_customers`."""
+        self.create(table, columns)
+        for rows in self.by_customers(query, function, customers):
+            self.append(table, rows)
+
+    def number(self, table: str, place: str, query: str, order: str, hidden: str) -> None:
+        """Make a table of a query's rows and their places from 1 on, in that order.
+
+        Parameters
+        ----------
+        order : str
+            What stands after ORDER BY; it leaves no two rows equal.
+        hidden : str
+            A column of the query that only the order needs.
+        """
+        self.execute(
+            f"CREATE OR REPLACE TABLE {table} AS SELECT * EXCLUDE ({hidden}),"
+            f" row_number() OVER (ORDER BY {order}) AS {place} FROM ({query}) ORDER BY {place}"
+        )
+
+    def _ranges(self, query: str, customers: int) -> Iterator[pa.Table]:
+        last = self.scalar(f"SELECT max({KEY}) FROM ({query})")
+        for low in range(0, 0 if last is None else int(last) + 1, customers):
+            rows = self.arrow(
+                f"SELECT * FROM ({query}) WHERE {KEY} >= $low AND {KEY} < $high",
+                low=low,
+                high=low + customers,
+            )
+            if rows.num_rows:
+                yield rows
 
     def create(self, table: str, columns: Mapping[str, str]) -> None:
         """Create an empty table, replacing one of that name; `columns` maps names to SQL types."""

@@ -18,6 +18,9 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import floor
+
+import pyarrow as pa
 
 from cardwatch.config import RankingConfig
 from cardwatch.engine import Engine
@@ -81,7 +84,7 @@ def rank(
     guards: int = 0,
     asleep: Asleep = lambda thresholds: {},
 ) -> Order:
-    """Make the engine's tables ``ranked`` and ``left_out``, and choose the list.
+    """Make the engine's table ``ranked`` and its view ``left_out``, and choose the list.
 
     Parameters
     ----------
@@ -97,13 +100,14 @@ def rank(
     _order(engine, scored.families)
     quantiles = _quantiles(engine)
     thresholds = _thresholds(quantiles, contamination, earlier)
-    left_out = _leave_out(engine, config, asleep(thresholds))
+    policies, left_out = _leave_out(engine, config, asleep(thresholds))
+    _show_left_out(engine, policies)
     cap = config.peer_group_cap
     listed, guarding, moved_off = _choose(engine, config.top_n, guards)
     if cap is not None:
         uncapped, places = set(listed), max(int(cap * config.top_n + _TINY), 1)
         listed, guarding, moved_off = _choose(engine, config.top_n, guards, places)
-        _leave_out_beyond(engine, listed, places)
+        _show_left_out(engine, policies + _beyond_the_cap(engine, listed, places))
         left_out["peer_group_cap"] = len(uncapped - set(listed))
     categories = _count_categories(engine, thresholds)
     return Order(
@@ -142,9 +146,8 @@ def signal_of(reasons: Sequence[Reason], config: RankingConfig) -> tuple[Signal,
 
 def _order(engine: Engine, families: Sequence[str]) -> None:
     surprises = ", ".join(f's."{family}_surprise"' for family in families)
-    engine.execute(
-        "CREATE OR REPLACE TABLE ranked AS SELECT s.customer_key, row_number() OVER "
-        "(ORDER BY s.anomaly_score DESC, c.customer_id) AS anomaly_rank, s.anomaly_score, "
+    query = (
+        "SELECT s.customer_key, c.customer_id, s.anomaly_score, "
         "s.surprise_total, s.unweighted_total, "
         "CAST(coalesce(t.transaction_count, 0) AS INTEGER) AS transaction_count, "
         "coalesce(t.spend_cents, 0) AS spend_cents, "
@@ -153,16 +156,25 @@ def _order(engine: Engine, families: Sequence[str]) -> None:
         "INNER JOIN feature AS f ON f.customer_key = s.customer_key "
         "LEFT JOIN (SELECT customer_key, sum(transaction_count) AS transaction_count, "
         "CAST(sum(spend_cents) AS BIGINT) AS spend_cents "
-        "FROM scored_cell GROUP BY customer_key) AS t ON t.customer_key = s.customer_key "
-        "ORDER BY anomaly_rank"
+        "FROM scored_cell GROUP BY customer_key) AS t ON t.customer_key = s.customer_key"
     )
+    order = "anomaly_score DESC, customer_id"
+    engine.number("ranked", "anomaly_rank", query, order, hidden="customer_id")
 
 
 def _quantiles(engine: Engine) -> dict[str, float]:
-    values = engine.scalar(
-        "SELECT quantile_disc(anomaly_score, $p) FROM score", p=list(PROBABILITIES)
+    """Return the score under which each share of `PROBABILITIES` lies, or of the next customer."""
+    customers = int(engine.scalar("SELECT count(*) FROM ranked"))
+    # The smallest score that so many have or less: counted from the highest, as ranks are.
+    place = {p: min(floor(customers - customers * p) + 1, customers) for p in PROBABILITIES}
+    found = dict(
+        engine.execute(
+            "SELECT anomaly_rank, anomaly_score FROM ranked"
+            " WHERE anomaly_rank IN (SELECT unnest($places))",
+            places=sorted(set(place.values())),
+        ).fetchall()
     )
-    return {repr(p): float(value) for p, value in zip(PROBABILITIES, values, strict=True)}
+    return {repr(p): float(found[place[p]]) for p in PROBABILITIES}
 
 
 def _thresholds(
@@ -195,23 +207,29 @@ def _cut(quantiles: Mapping[str, float], probability: float) -> float:
     return points[0][1] if probability < points[0][0] else points[-1][1]
 
 
-def _leave_out(engine: Engine, config: RankingConfig, asleep: Mapping[int, str]) -> dict[str, int]:
-    """Make the table ``left_out``, and return how many each policy keeps off the list."""
-    engine.create("left_out", {"customer_key": "INTEGER"})
-    counts = {}
+def _leave_out(
+    engine: Engine, config: RankingConfig, asleep: Mapping[int, str]
+) -> tuple[list[str], dict[str, int]]:
+    """Return the queries of whom each policy keeps off the list, and how many it does."""
+    engine.create("asleep", {"customer_key": "INTEGER"})
+    engine.append("asleep", pa.table({"customer_key": pa.array(list(asleep), pa.int32())}))
+    queries, counts = ["SELECT customer_key FROM asleep"], {}
     for name, column, least in (
         ("min_spend", "spend_cents", round(config.min_spend * 100)),
         ("min_transactions", "transaction_count", config.min_transactions),
     ):
         if least:
-            few = f"FROM ranked WHERE {column} < $least"
-            engine.execute(f"INSERT INTO left_out SELECT customer_key {few}", least=least)
-            counts[name] = int(engine.scalar(f"SELECT count(*) {few}", least=least))
-    if asleep:
-        engine.execute("INSERT INTO left_out SELECT unnest($keys)", keys=list(asleep))
+            few = f"FROM ranked WHERE {column} < {least}"
+            queries.append(f"SELECT customer_key {few}")
+            counts[name] = int(engine.scalar(f"SELECT count(*) {few}"))
     for scope in sorted(set(asleep.values())):
         counts[f"{SNOOZED}{scope}"] = sum(each == scope for each in asleep.values())
-    return counts
+    return queries, counts
+
+
+def _show_left_out(engine: Engine, queries: Sequence[str]) -> None:
+    """Make the view ``left_out`` of what some queries give."""
+    engine.execute(f"CREATE OR REPLACE VIEW left_out AS {' UNION ALL '.join(queries)}")
 
 
 def _choose(
@@ -247,23 +265,28 @@ def _first(engine: Engine, order: str, customers: int, places: int | None) -> di
         few = f"QUALIFY row_number() OVER (PARTITION BY {group} ORDER BY {order}) <= {places} "
     found = engine.execute(
         f"SELECT r.customer_key, {group} FROM {rows}"
-        "WHERE r.customer_key NOT IN (SELECT customer_key FROM left_out) "
+        "WHERE NOT EXISTS (SELECT 1 FROM left_out AS o WHERE o.customer_key = r.customer_key) "
         f"{few}ORDER BY {order} LIMIT $customers",
         customers=customers,
     ).fetchall()
     return dict(found)
 
 
-def _leave_out_beyond(engine: Engine, listed: Sequence[int], places: int) -> None:
-    """Add to ``left_out`` whoever is not listed of peer groups that have no place left."""
-    engine.execute(
-        "INSERT INTO left_out SELECT customer_key FROM feature WHERE peer_group IN ("
+def _beyond_the_cap(engine: Engine, listed: Sequence[int], places: int) -> list[str]:
+    """Return the query of whoever is not listed of peer groups that have no place left."""
+    full = engine.execute(
         "SELECT peer_group FROM feature WHERE customer_key IN (SELECT unnest($listed)) "
-        "GROUP BY peer_group HAVING count(*) >= $places) "
-        "AND customer_key NOT IN (SELECT unnest($listed))",
+        "GROUP BY peer_group HAVING count(*) >= $places ORDER BY peer_group",
         listed=list(listed),
         places=places,
-    )
+    ).fetchall()
+    if not full:
+        return []
+    groups, keys = (", ".join(map(str, found)) for found in ([g for (g,) in full], listed))
+    return [
+        f"SELECT customer_key FROM feature WHERE peer_group IN ({groups})"
+        f" AND customer_key NOT IN ({keys})"
+    ]
 
 
 def _count_categories(engine: Engine, thresholds: Thresholds) -> dict[str, int]:

@@ -24,7 +24,7 @@ def rank_stability(
 ) -> Mapping[int, float]:
     """Return, per listed customer, the share of the lists without one family that keep it.
 
-    Whom a policy keeps off the list (table ``left_out``) is on none of them.
+    Whom a policy keeps off the list (``left_out``) is on none of them.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def _most_surprising(engine: Engine, customers: int) -> pa.Table:
     return engine.arrow(
         "SELECT s.*, c.customer_id FROM score AS s INNER JOIN customer AS c "
         "ON c.customer_key = s.customer_key "
-        "WHERE s.customer_key NOT IN (SELECT customer_key FROM left_out) "
+        "WHERE NOT EXISTS (SELECT 1 FROM left_out AS o WHERE o.customer_key = s.customer_key) "
         "ORDER BY s.surprise_total DESC, c.customer_id LIMIT $customers",
         customers=customers,
     )

@@ -62,9 +62,9 @@ class Detector(Protocol):
         ...
 
 
-def create_score_table(engine: Engine, families: Sequence[str]) -> None:
-    """Create the empty table ``score``, as `cardwatch.schema` describes it."""
+def score_types(families: Sequence[str]) -> dict[str, str]:
+    """Return the columns of the table ``score`` and their types; see `cardwatch.schema`."""
     names = ["anomaly_score", "surprise_total", "unweighted_total"]
     for family in families:
         names += [f"{family}_surprise", f"{family}_contribution"]
-    engine.create("score", {"customer_key": "INTEGER"} | dict.fromkeys(names, "DOUBLE"))
+    return {"customer_key": "INTEGER"} | dict.fromkeys(names, "DOUBLE")

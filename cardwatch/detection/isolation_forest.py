@@ -12,10 +12,9 @@ harder to isolate than most, and so may be the part of a family.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from sklearn.ensemble import IsolationForest
 
 from cardwatch.config import ModelConfig
 from cardwatch.detection.artefact import Artefact
-from cardwatch.detection.base import NO_WEIGHTS, create_score_table
+from cardwatch.detection.base import NO_WEIGHTS, score_types
 from cardwatch.detection.compiled import WORTHWHILE_STEPS, CompiledForest, is_installed
 from cardwatch.detection.trees import Floats, Singles, Trees, average_path_length
 from cardwatch.engine import BATCH_ROWS, Engine
@@ -101,7 +100,7 @@ class IsolationForestDetector:
             n_estimators=self._config.n_estimators,
             max_samples=min(self._config.max_samples, len(rows)),
             random_state=self._config.random_state,
-            n_jobs=_threads(engine),
+            n_jobs=engine.threads,
         ).fit(rows)
         return Artefact(
             kind=self.name,
@@ -123,17 +122,9 @@ class IsolationForestDetector:
         families = self._families(artefact.columns)
         groups = [families.index(self._features[name].family) for name in artefact.columns]
         customers = int(engine.scalar("SELECT count(*) FROM feature"))
-        forest, centres = _Forest.of(artefact, groups, customers), _centres_of(artefact)
-        create_score_table(engine, families)
-        with ThreadPoolExecutor(_threads(engine)) as pool:
-            for batch in _batches(engine, artefact.columns):
-                rows = _to_walk(batch, artefact.columns, centres)
-                blocks = [rows[at : at + BLOCK_ROWS] for at in range(0, len(rows), BLOCK_ROWS)]
-                credits = list(pool.map(forest.credits, blocks))
-                if credits:
-                    engine.append(
-                        "score", _scores(batch, forest, np.concatenate(credits), families)
-                    )
+        scorer = _Scorer(artefact, tuple(groups), customers, families)
+        query = _select(artefact.columns)
+        engine.derive("score", score_types(families), query, scorer, BLOCK_ROWS)
         return Scored(self.name, families, artefact.document())
 
     def attribute(
@@ -244,6 +235,25 @@ def _sums(walkers: Sequence[tuple[Any, Floats]], rows: Singles) -> Floats:
     return total
 
 
+@dataclass(frozen=True)
+class _Scorer:
+    """Makes rows of ``score`` from rows of ``feature``; rebuilds the forest where it is used."""
+
+    artefact: Artefact
+    groups: tuple[int, ...]
+    customers: int
+    families: tuple[str, ...]
+
+    @cached_property
+    def _forest(self) -> _Forest:
+        return _Forest.of(self.artefact, self.groups, self.customers)
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        columns = self.artefact.columns
+        credits = self._forest.credits(_to_walk(rows, columns, _centres_of(self.artefact)))
+        return _scores(rows, self._forest, credits, self.families)
+
+
 def _scores(batch: pa.Table, forest: _Forest, credits: Floats, families: Sequence[str]) -> pa.Table:
     total = reduce(np.add, credits.T)
     unusual = total / forest.root_length if forest.root_length > 0 else np.zeros(len(total))
@@ -261,8 +271,16 @@ def _scores(batch: pa.Table, forest: _Forest, credits: Floats, families: Sequenc
 def _fit_rows(engine: Engine, table: FeatureTable) -> Singles:
     customers = int(engine.scalar("SELECT count(*) FROM feature WHERE has_rows"))
     chosen = f"has_rows AND {sample_condition(customers, FIT_ROWS)}"
-    parts = [_matrix(part, table.columns) for part in _batches(engine, table.columns, chosen)]
-    return np.concatenate([np.empty((0, len(table.columns)), np.float32), *parts])[:FIT_ROWS]
+    query = f"{_select(table.columns)} WHERE {chosen}"
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE fit_feature AS {query}")
+    parts = engine.by_customers(
+        "SELECT * FROM fit_feature",
+        lambda rows: _matrix(rows.sort_by("customer_key"), table.columns),
+        BATCH_ROWS,
+    )
+    rows = np.concatenate([np.empty((0, len(table.columns)), np.float32), *parts])[:FIT_ROWS]
+    engine.drop(("fit_feature",))
+    return rows
 
 
 def _centres(rows: Singles) -> list[float | None]:
@@ -281,18 +299,6 @@ def _centres_of(artefact: Artefact) -> Singles:
             next_step="Fit the detector again",
         )
     return np.array([np.nan if value is None else value for value in centres], np.float32)
-
-
-def _batches(engine: Engine, columns: Sequence[str], chosen: str = "true") -> Iterator[pa.Table]:
-    """Yield the feature rows in key ranges, so that no sort holds more than one range."""
-    last = engine.scalar("SELECT max(customer_key) FROM feature")
-    for first in range(0, 0 if last is None else int(last) + 1, BATCH_ROWS):
-        yield engine.arrow(
-            f"{_select(columns)} WHERE customer_key >= $first AND customer_key < $end "
-            f"AND {chosen} ORDER BY customer_key",
-            first=first,
-            end=first + BATCH_ROWS,
-        )
 
 
 def _rows_of(engine: Engine, columns: Sequence[str], keys: Sequence[int]) -> pa.Table:
@@ -321,7 +327,3 @@ def _to_walk(batch: pa.Table, columns: Sequence[str], centres: Singles) -> Singl
     absent = ~batch["has_rows"].to_numpy()
     rows[absent] = np.where(np.isnan(rows[absent]), centres, rows[absent])
     return rows
-
-
-def _threads(engine: Engine) -> int:
-    return int(engine.scalar("SELECT current_setting('threads')"))

@@ -9,6 +9,7 @@ by what was learnt from verdicts.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import pyarrow as pa
 
 from cardwatch.config import ModelConfig
 from cardwatch.detection.artefact import Artefact
-from cardwatch.detection.base import NO_WEIGHTS, create_score_table
+from cardwatch.detection.base import NO_WEIGHTS, score_types
 from cardwatch.detection.tails import (
     Approach,
     FeatureTail,
@@ -29,7 +30,6 @@ from cardwatch.detection.tails import (
 )
 from cardwatch.engine import Engine
 from cardwatch.errors import ModelError
-from cardwatch.parallel import mapped
 from cardwatch.robust import Floats
 from cardwatch.sampling import sample_condition
 from cardwatch.schema import Attribution, Feature, FeatureTable, Scored
@@ -113,13 +113,13 @@ class SurpriseDetector:
         """
         laws, weights = _learned(artefact, table.columns)
         families = tuple(dict.fromkeys(self._features[name].family for name in table.columns))
-        create_score_table(engine, families)
-        batches = engine.batches("SELECT * FROM feature", BLOCK_ROWS)  # each row for itself
-        scores = mapped(
-            lambda batch: self._score(batch, laws, weights, families), batches, engine.threads
+        engine.derive(
+            "score",
+            score_types(families),
+            "SELECT * FROM feature",
+            partial(self._score, laws=laws, weights=weights, families=families),
+            BLOCK_ROWS,
         )
-        for rows in scores:
-            engine.append("score", rows)
         return Scored(self.name, families, artefact.document())
 
     def attribute(

@@ -7,7 +7,7 @@ formulas then stream over the blocks. The scored week is never part of its own b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -31,12 +31,11 @@ from cardwatch.features.event_terms import events
 from cardwatch.features.norms import TicketNorms, read_norms
 from cardwatch.features.peers import fit_peers
 from cardwatch.features.portfolio import Portfolio, fit_own
-from cardwatch.features.rows import LEVEL_FLOOR, Ints, Rows, select_rows
+from cardwatch.features.rows import LEVEL_FLOOR, USED_CELLS, Ints, Rows
 from cardwatch.features.tickets import usual_places_z
 from cardwatch.features.use import Use, keep_weeks, measure_use
 from cardwatch.features.usual_places import purchases_z
 from cardwatch.features.window import Window
-from cardwatch.parallel import mapped
 from cardwatch.robust import Floats
 from cardwatch.sampling import sample_condition
 from cardwatch.schema import Checked, FeatureTable
@@ -76,19 +75,16 @@ def build_features(
         If no customer has a transaction in the window.
     """
     window = _window(checked, engine)
-    sample = sample_condition(engine.scalar("SELECT count(*) FROM customer"))
-    norms = _norms(engine, window, config, sample)
-    use = measure_use(_tables(engine, block_rows), window, engine.threads)
+    norms = _norms(engine, window, config)
+    use = measure_use(engine, window, block_rows)
     keep_weeks(engine, use)
-    weeks = window.scored + 1
-    parts = mapped(
-        lambda table: block_of(Rows.of(table, weeks), norms),
-        _tables(engine, block_rows, sample),
-        engine.threads,
-    )
-    portfolio = _fit(engine, window, config, seed, norms, use, concatenated(tuple(parts)))
+    sample = _sample(engine, window, norms, block_rows)
+    portfolio = _fit(engine, window, config, seed, norms, use, sample)
+    engine.drop(("fit_cell",))
     columns = _columns(window)
-    _write(engine, portfolio, columns, block_rows)
+    engine.derive(
+        "feature", _feature_types(columns), USED_CELLS, FeatureRows(portfolio, columns), block_rows
+    )
     present, absent = engine.execute(
         "SELECT count(*) FILTER (WHERE has_rows), count(*) FILTER (WHERE NOT has_rows) FROM feature"
     ).fetchone() or (0, 0)
@@ -129,6 +125,29 @@ def block_features(block: Block, portfolio: Portfolio) -> tuple[dict[str, Floats
     return features, view, group
 
 
+@dataclass(frozen=True)
+class FeatureRows:
+    """Makes rows of ``feature`` from all the rows of ``cell`` that some customers have."""
+
+    portfolio: Portfolio
+    columns: tuple[str, ...]
+
+    def __call__(self, cells: pa.Table) -> pa.Table:
+        """Return a row per customer of `cells`, in the order of customer_key."""
+        portfolio = self.portfolio
+        block = block_of(Rows.of(cells, portfolio.window.scored + 1), portfolio.norms)
+        features, _, group = block_features(block, portfolio)
+        arrays: dict[str, pa.Array] = {
+            "customer_key": pa.array(block.keys, pa.int32()),
+            "has_rows": pa.array(block.has_rows),
+            "history_weeks": pa.array(block.scored - block.first_week, pa.int8()),
+            "peer_group": pa.array(group, pa.int8()),
+        }
+        for name in self.columns:
+            arrays[name] = pa.array(features[name], pa.float64(), from_pandas=True)
+        return pa.table(arrays)
+
+
 def _window(checked: Checked, engine: Engine) -> Window:
     scored = len(checked.reference_weeks)
     found = engine.execute(
@@ -143,12 +162,13 @@ def _window(checked: Checked, engine: Engine) -> Window:
     return Window(weeks=tuple(week for (week,) in found if week < scored), scored=scored)
 
 
-def _norms(engine: Engine, window: Window, config: FeatureConfig, sample: str) -> TicketNorms:
-    """Make ``scored_cell`` and, from the customers that satisfy `sample`, ``category_norm``."""
+def _norms(engine: Engine, window: Window, config: FeatureConfig) -> TicketNorms:
+    """Make ``scored_cell`` and, from the customers that fits read, ``category_norm``."""
     engine.run_file(PACKAGE, "scored_cell", scored=window.scored)
+    sample = sample_condition(engine.scalar("SELECT count(*) FROM customer"))
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE fit_cell AS {USED_CELLS} AND {sample}")
     engine.execute(
-        "CREATE OR REPLACE TABLE fit_customer AS SELECT customer_key FROM customer "
-        f"WHERE {sample} ORDER BY customer_key"
+        f"CREATE OR REPLACE TEMP TABLE seen_category AS SELECT DISTINCT mcc FROM ({USED_CELLS})"
     )
     norm_weeks = window.weeks[-TICKET_WEEKS:] or (window.scored,)
     engine.run_file(
@@ -161,16 +181,13 @@ def _norms(engine: Engine, window: Window, config: FeatureConfig, sample: str) -
     return read_norms(engine, [int(code) for code in config.risky_mccs])
 
 
-def _tables(engine: Engine, block_rows: int, sample: str = "true") -> Iterator[pa.Table]:
-    """Yield the rows of all customers, or of those in a sample, a range of customers at a time."""
-    customers = engine.scalar("SELECT count(*) FROM customer")
-    chosen = engine.scalar(f"SELECT count(*) FROM customer WHERE {sample}")
-    step = block_rows * max(customers // max(chosen, 1), 1)
-    where = f"customer_key >= $low AND customer_key < $high AND {sample}"
-    for low in range(0, customers, step):
-        table = select_rows(engine, where, low=low, high=low + step)
-        if table.num_rows:
-            yield table
+def _sample(engine: Engine, window: Window, norms: TicketNorms, block_rows: int) -> Block:
+    """Return the customers that fits read as one block."""
+    weeks = window.scored + 1
+    blocks = engine.by_customers(
+        "SELECT * FROM fit_cell", lambda table: block_of(Rows.of(table, weeks), norms), block_rows
+    )
+    return concatenated(tuple(blocks))
 
 
 def _fit(
@@ -201,27 +218,10 @@ def _columns(window: Window) -> tuple[str, ...]:
     )
 
 
-def _write(engine: Engine, portfolio: Portfolio, columns: tuple[str, ...], block_rows: int) -> None:
+def _feature_types(columns: tuple[str, ...]) -> dict[str, str]:
     kinds = {"customer_key": "INTEGER", "has_rows": "BOOLEAN"}
     kinds |= dict.fromkeys(("history_weeks", "peer_group"), "TINYINT")
-    engine.create("feature", kinds | dict.fromkeys(columns, "DOUBLE"))
-    tables = _tables(engine, block_rows)
-    for made in mapped(lambda table: _as_arrow(table, portfolio, columns), tables, engine.threads):
-        engine.append("feature", made)
-
-
-def _as_arrow(table: pa.Table, portfolio: Portfolio, columns: tuple[str, ...]) -> pa.Table:
-    block = block_of(Rows.of(table, portfolio.window.scored + 1), portfolio.norms)
-    features, _, group = block_features(block, portfolio)
-    arrays: dict[str, pa.Array] = {
-        "customer_key": pa.array(block.keys, pa.int32()),
-        "has_rows": pa.array(block.has_rows),
-        "history_weeks": pa.array(block.scored - block.first_week, pa.int8()),
-        "peer_group": pa.array(group, pa.int8()),
-    }
-    for name in columns:
-        arrays[name] = pa.array(features[name], pa.float64(), from_pandas=True)
-    return pa.table(arrays)
+    return kinds | dict.fromkeys(columns, "DOUBLE")
 
 
 def _notes(window: Window, present: int) -> tuple[str, ...]:

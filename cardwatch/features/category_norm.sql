@@ -1,5 +1,5 @@
 -- What one purchase usually costs in each merchant category.
--- in:  cell, fit_customer
+-- in:  fit_cell, seen_category
 -- out: category_norm (mcc, log_ticket, log_ticket_spread, users): median and scaled median absolute
 --      deviation of ln(spend per transaction), from the customers of the fitting sample in weeks
 --      $first to $last. A category with fewer than $users_needed users gets the portfolio's norm.
@@ -8,10 +8,8 @@ SELECT
     customer_key,
     mcc,
     ln(greatest(abs(spend_cents), 1) / 100.0 / transaction_count) AS log_ticket
-FROM cell
-WHERE week_index BETWEEN $first AND $last
-    AND transaction_count > 0
-    AND customer_key IN (SELECT customer_key FROM fit_customer);
+FROM fit_cell
+WHERE week_index BETWEEN $first AND $last;
 
 CREATE OR REPLACE TEMP TABLE portfolio_norm AS
 SELECT
@@ -32,9 +30,6 @@ spread AS (
     FROM ticket AS t
     INNER JOIN middle AS m ON m.mcc = t.mcc
     GROUP BY t.mcc
-),
-seen AS (
-    SELECT DISTINCT mcc FROM cell WHERE transaction_count > 0
 )
 SELECT
     seen.mcc,
@@ -44,7 +39,7 @@ SELECT
         0.25
     ) AS log_ticket_spread,
     coalesce(m.users, 0) AS users
-FROM seen
+FROM seen_category AS seen
 LEFT JOIN middle AS m ON m.mcc = seen.mcc
 LEFT JOIN spread AS s ON s.mcc = seen.mcc
 CROSS JOIN portfolio_norm AS p

@@ -23,6 +23,11 @@ LEVEL_FLOOR = 20.0
 """Added to the usual weekly spend (currency units), so that nobody is divided by nothing."""
 HEAVY_SHARE = 0.4
 CENTS = 1e-2
+USED_CELLS = (
+    "SELECT customer_key, mcc, week_index, spend_cents, transaction_count FROM cell "
+    "WHERE transaction_count > 0"
+)
+"""The rows that say anything about a customer, as `Rows.of` takes them."""
 CODES = 10_000
 """Merchant category codes have four digits: a table has a place for each."""
 
@@ -146,16 +151,7 @@ def load_rows(engine: Engine, weeks: int, where: str, **parameters: object) -> R
     where : str
         SQL condition over ``customer_key`` with named parameters, from our own code only.
     """
-    return Rows.of(select_rows(engine, where, **parameters), weeks)
-
-
-def select_rows(engine: Engine, where: str, **parameters: object) -> pa.Table:
-    """Read the same rows as the engine's own columns, for `Rows.of`."""
-    return engine.arrow(
-        "SELECT customer_key, mcc, week_index, spend_cents, transaction_count FROM cell "
-        f"WHERE {where} AND transaction_count > 0",
-        **parameters,
-    )
+    return Rows.of(engine.arrow(f"{USED_CELLS} AND {where}", **parameters), weeks)
 
 
 def _ints(table: pa.Table, name: str) -> Ints:

@@ -4,5 +4,4 @@
 CREATE OR REPLACE TABLE scored_cell AS
 SELECT customer_key, mcc, spend_cents, transaction_count
 FROM cell
-WHERE week_index = $scored AND transaction_count > 0
-ORDER BY customer_key, mcc;
+WHERE week_index = $scored AND transaction_count > 0;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import reduce
 from operator import add
@@ -11,9 +10,15 @@ import numpy as np
 import pyarrow as pa
 
 from cardwatch.engine import Engine
-from cardwatch.features.rows import CODES, Activity, CategoryHistory, Ints, Rows
+from cardwatch.features.rows import (
+    CODES,
+    USED_CELLS,
+    Activity,
+    CategoryHistory,
+    Ints,
+    Rows,
+)
 from cardwatch.features.window import Window
-from cardwatch.parallel import mapped
 from cardwatch.robust import Floats
 
 
@@ -42,13 +47,20 @@ class Use:
         return Use(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
-def measure_use(tables: Iterator[pa.Table], window: Window, threads: int) -> Use:
-    """Count over all customers, whose rows come as tables of ``cell``'s columns."""
+@dataclass(frozen=True)
+class CountUse:
+    """Counts over the customers whose rows of ``cell`` it is given."""
 
-    def counted(table: pa.Table) -> Use:
-        return use_of(Rows.of(table, window.scored + 1), window)
+    window: Window
 
-    return reduce(add, mapped(counted, tables, threads))
+    def __call__(self, cells: pa.Table) -> Use:
+        """Count over some customers."""
+        return use_of(Rows.of(cells, self.window.scored + 1), self.window)
+
+
+def measure_use(engine: Engine, window: Window, customers: int) -> Use:
+    """Count over all customers of ``cell``, so many at once."""
+    return reduce(add, engine.by_customers(USED_CELLS, CountUse(window), customers))
 
 
 def keep_weeks(engine: Engine, use: Use) -> None:

@@ -19,7 +19,7 @@ Tables in the engine, each made by one step and read by later ones:
     aside, as delivered, with anything that looks like a card number masked.
 ``scored_cell`` (features)
     ``customer_key INTEGER, mcc SMALLINT, spend_cents BIGINT, transaction_count INTEGER``: the
-    scored week's rows with a transaction, in that order.
+    scored week's rows with a transaction.
 ``portfolio_week`` (features)
     ``week_index TINYINT, spend_cents BIGINT, transaction_count BIGINT, customers BIGINT``: all
     customers together; customers are those with a transaction.
@@ -32,11 +32,11 @@ Tables in the engine, each made by one step and read by later ones:
     ``<family>_contribution``, its part of surprise_total; the contributions add up to it.
     unweighted_total is what surprise_total would be if nothing had been learnt from verdicts.
 ``ranked`` (ranking)
-    ``customer_key INTEGER, anomaly_rank BIGINT, anomaly_score DOUBLE, surprise_total DOUBLE,
-    unweighted_total DOUBLE, transaction_count INTEGER, history_weeks TINYINT`` and
+    ``customer_key INTEGER, anomaly_score DOUBLE, surprise_total DOUBLE, unweighted_total DOUBLE,
+    transaction_count INTEGER, spend_cents BIGINT, history_weeks TINYINT, anomaly_rank BIGINT`` and
     ``<family>_surprise`` per family.
 ``left_out`` (ranking)
-    ``customer_key INTEGER``: whom a policy keeps off the list; a customer may be in it twice.
+    ``customer_key INTEGER``, a view: whom a policy keeps off the list, a customer perhaps twice.
 """
 
 from cardwatch.schema.delivered import (

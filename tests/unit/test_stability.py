@@ -8,7 +8,7 @@ import pytest
 from cells import surprise
 
 from cardwatch import stability
-from cardwatch.detection.base import create_score_table
+from cardwatch.detection.base import score_types
 from cardwatch.engine import Engine
 from cardwatch.stability import rank_stability
 
@@ -25,7 +25,7 @@ def fill(engine: Engine, alone: list[list[float]]) -> None:
     engine.create("customer", {"customer_key": "INTEGER", "customer_id": "VARCHAR"})
     ids = [f"C{key:04d}" for key in range(len(values))]
     engine.append("customer", pa.table({"customer_key": keys, "customer_id": ids}))
-    create_score_table(engine, FAMILIES)
+    engine.create("score", score_types(FAMILIES))
     engine.create("left_out", {"customer_key": "INTEGER"})
     total = pa.array(contribution.sum(axis=1))
     columns = {"customer_key": keys, "anomaly_score": total, "surprise_total": total}
