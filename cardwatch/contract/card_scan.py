@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from cardwatch.config import ContractConfig
 from cardwatch.contract.cards import (
     PREFILTER,
     SEPARATORS,
     count_card_numbers,
+    find_card_numbers,
     mask_card_numbers,
 )
 from cardwatch.contract.columns import Columns
@@ -20,6 +22,7 @@ from cardwatch.week import ReportingWeek
 
 SAMPLE = 20_000
 """Values with long digits that are tried at most, chosen by their MD5 so that no order matters."""
+DELIVERED_IDS = "SELECT customer_id AS value FROM delivered_customer WHERE customer_id IS NOT NULL"
 _LONG_DIGITS = "(^|[^0-9])[0-9]{13,19}($|[^0-9])"
 _IN_GROUPS = f"[0-9][{SEPARATORS}][0-9]"
 
@@ -32,8 +35,7 @@ def refuse_card_ids(engine: Engine, delivery: Delivery, rules: ContractConfig) -
     ContractError
         Naming the column and how many values were found, never a value.
     """
-    ids = "SELECT customer_id AS value FROM delivered_customer WHERE customer_id IS NOT NULL"
-    _refuse(engine, delivery, "customer_id", ids, tokens=rules.ids_are_tokens)
+    _refuse(engine, delivery, "customer_id", DELIVERED_IDS, tokens=rules.ids_are_tokens)
 
 
 def refuse_card_texts(
@@ -54,7 +56,7 @@ def refuse_card_texts(
     ContractError
         As `refuse_card_ids`.
     """
-    if not _has_suspects(engine, some_refused=some_refused):
+    if not has_suspects(engine, some_refused=some_refused):
         return
     select = delivery.select(weeks)
     for name, text in columns.texts.items():
@@ -62,7 +64,8 @@ def refuse_card_texts(
         _refuse(engine, delivery, name, values, tokens=False)
 
 
-def _has_suspects(engine: Engine, *, some_refused: bool) -> bool:
+def has_suspects(engine: Engine, *, some_refused: bool) -> bool:
+    """Tell whether a delivered text, other than an id, might hold a card number."""
     if engine.scalar("SELECT bool_or(text_suspect) FROM delivered_customer"):
         return True
     refused = "SELECT bool_or(refused_text_suspect) FROM delivered_row WHERE problem IS NOT NULL"
@@ -70,7 +73,54 @@ def _has_suspects(engine: Engine, *, some_refused: bool) -> bool:
 
 
 def _refuse(engine: Engine, delivery: Delivery, column: str, values: str, *, tokens: bool) -> None:
-    found = _count(engine, values, tokens=tokens)
+    refuse_cards(card_evidence(engine, values, tokens=tokens), delivery, column, tokens=tokens)
+
+
+@dataclass(frozen=True)
+class CardEvidence:
+    """What some distinct values of a column say about card numbers; adds up over others.
+
+    Attributes
+    ----------
+    values, long_digits : int
+        How many there are, and how many of them have 13 to 19 digits in a row.
+    is_grouped : bool
+        Whether one holds a card number in groups.
+    sample : tuple of (str, str)
+        MD5 and text of those that might hold one unseparated, the first `SAMPLE` of them by MD5.
+    """
+
+    values: int = 0
+    long_digits: int = 0
+    is_grouped: bool = False
+    sample: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def __add__(self, other: CardEvidence) -> CardEvidence:
+        return CardEvidence(
+            self.values + other.values,
+            self.long_digits + other.long_digits,
+            self.is_grouped or other.is_grouped,
+            tuple(sorted((*self.sample, *other.sample))[:SAMPLE]),
+        )
+
+    @property
+    def card_numbers(self) -> int:
+        """How many values give the column away; 0 acquits it."""
+        if self.is_grouped:
+            return 1
+        texts = (text for _, text in self.sample)
+        return count_card_numbers((), texts, long_digits=self.long_digits, values=self.values)
+
+
+def refuse_cards(evidence: CardEvidence, delivery: Delivery, column: str, *, tokens: bool) -> None:
+    """Stop if a column's values look like card numbers.
+
+    Raises
+    ------
+    ContractError
+        As `refuse_card_ids`.
+    """
+    found = evidence.card_numbers
     if not found:
         return
     declare = (
@@ -87,7 +137,8 @@ def _refuse(engine: Engine, delivery: Delivery, column: str, values: str, *, tok
     )
 
 
-def _count(engine: Engine, values: str, *, tokens: bool) -> int:
+def card_evidence(engine: Engine, values: str, *, tokens: bool) -> CardEvidence:
+    """Look at the distinct values that a query gives; unseparated ones are left where `tokens`."""
     source = f"FROM ({values}) AS v WHERE strlen(value) >= 13"
     total, suspects, long_digits = engine.execute(
         "SELECT count(*), count(*) FILTER (strlen(value) >= 13 AND regexp_matches(value, $any)),"
@@ -97,7 +148,7 @@ def _count(engine: Engine, values: str, *, tokens: bool) -> int:
         long=_LONG_DIGITS,
     ).fetchone() or (0, 0, 0)
     if not suspects:
-        return 0
+        return CardEvidence(total, long_digits)
     grouped = _stream(
         engine,
         f"SELECT value {source} AND regexp_matches(value, $any) AND regexp_matches(value, $groups)"
@@ -105,22 +156,20 @@ def _count(engine: Engine, values: str, *, tokens: bool) -> int:
         any=PREFILTER,
         groups=_IN_GROUPS,
     )
-    unseparated: Iterator[str] = iter(())
-    if not tokens:
-        unseparated = _stream(
-            engine,
-            f"SELECT value {source} AND regexp_matches(value, $any)"
-            f" ORDER BY md5(value), value LIMIT {SAMPLE}",
-            any=PREFILTER,
-        )
-    return count_card_numbers(grouped, unseparated, long_digits=long_digits, values=total)
+    if any(found.grouped for text in grouped for found in find_card_numbers(text)):
+        return CardEvidence(total, long_digits, is_grouped=True)
+    if tokens:
+        return CardEvidence(total, long_digits)
+    sample = engine.execute(
+        f"SELECT md5(value), value {source} AND regexp_matches(value, $any)"
+        f" ORDER BY md5(value), value LIMIT {SAMPLE}",
+        any=PREFILTER,
+    ).fetchall()
+    return CardEvidence(total, long_digits, sample=tuple(sample))
 
 
 def _stream(engine: Engine, sql: str, **parameters: object) -> Iterator[str]:
-    """Yield the values of a query, which is begun when the first is asked for.
-
-    An engine's next query ends the one before it, so two streams are read one after the other.
-    """
+    """Yield the values of a query, which is begun when the first is asked for."""
     result = engine.execute(sql, **parameters)
     for batch in result.to_arrow_reader(10_000):
         yield from batch.column(0).to_pylist()

@@ -25,6 +25,7 @@ from cardwatch.contract.setting_aside import (
     fold_repeats,
     make_quarantine,
     mask,
+    measure_tickets,
     renumber_customers,
 )
 from cardwatch.contract.tally import Tally, count, finding
@@ -95,6 +96,7 @@ def check_contract(
     mask(engine, rules)
     fingerprints = week_fingerprints(engine, Window.of(delivery))
     with reading(delivery):
+        measure_tickets(engine, delivery, rules)
         some_dropped = drop_unit_errors(engine, delivery, rules)
     if some_dropped:
         mask(engine, rules)

@@ -90,10 +90,16 @@ def settle_currency(engine: Engine, delivery: Delivery, columns: Columns, wanted
             " WHERE own <> '' GROUP BY own ORDER BY count(*) DESC, own LIMIT 1"
         )
         chosen = found or ""
-    engine.execute(
-        "CREATE OR REPLACE TABLE contract_currency AS SELECT $currency AS currency", currency=chosen
-    )
+    keep_currency(engine, chosen)
     return chosen
+
+
+def keep_currency(engine: Engine, currency: str) -> None:
+    """Make the table ``contract_currency``."""
+    engine.execute(
+        "CREATE OR REPLACE TABLE contract_currency AS SELECT $currency AS currency",
+        currency=currency,
+    )
 
 
 def present_rows(
@@ -128,17 +134,25 @@ def roll_up(engine: Engine, delivery: Delivery) -> bool:
 
     The usable ones are seen through the view ``usable_row`` from here on.
     """
-    _show_usable(engine, "WHERE problem IS NULL")
+    show_usable(engine, "WHERE problem IS NULL")
+    if delivery.shape == "transactions":
+        engine.run_file(PACKAGE, "precise_weeks")
+    return sum_usable(engine, delivery)
+
+
+def sum_usable(engine: Engine, delivery: Delivery) -> bool:
+    """Do the same where ``usable_row`` and ``precise_week`` are there already."""
     engine.run_file(PACKAGE, f"roll_up_{delivery.shape}")
     engine.run_file(PACKAGE, "set_aside_cached")
     if not _some_are_missing(engine, delivery):
-        _show_usable(engine)  # rows that are known to be sound are not judged again
+        show_usable(engine)  # rows that are known to be sound are not judged again
         return False
     engine.run_file(PACKAGE, "set_aside_rows", scored=Window.of(delivery).scored)
     return True
 
 
-def _show_usable(engine: Engine, condition: str = "") -> None:
+def show_usable(engine: Engine, condition: str = "") -> None:
+    """Make the view ``usable_row`` of the delivered rows that satisfy a condition."""
     engine.execute(
         f"CREATE OR REPLACE TEMP VIEW usable_row AS SELECT * FROM delivered_row {condition}"
     )

@@ -25,7 +25,8 @@ _ROW = np.dtype(
     [("is_new_customer", "?"), ("mcc", "<i2"), ("spend_cents", "<i8"), ("count", "<i4")]
 )
 _USABLE = "SELECT customer_key, week_index, mcc, spend_cents, transaction_count FROM rolled_up"
-_NO_WEEK = -1
+NO_WEEK = -1
+"""Index of rows whose week is not known."""
 _SET_ASIDE = """
 SELECT
     coalesce(week_index, {no_week}) AS week_index,
@@ -88,18 +89,22 @@ def week_fingerprints(engine: Engine, window: Window) -> Fingerprints:
     for parts in mapped(_split, engine.batches(_USABLE), engine.threads):
         for week, keys, rows in parts:
             digests[week].add_rows(keys, rows, ids)
-    fields = ", ".join(f"coalesce({name}, chr(30))" for name in _FIELDS)
-    lines = _SET_ASIDE.format(fields=fields, columns=", ".join(_FIELDS), no_week=_NO_WEEK)
-    for batch in engine.batches(lines):
+    for batch in engine.batches(aside_lines()):
         weeks = batch.column(0).to_numpy()
         for week in np.unique(weeks):
             digest = digests.setdefault(int(week), WeekDigest())
             digest.add_lines(batch.column(1).filter(pa.array(weeks == week)))
-    stray = digests.get(_NO_WEEK)
+    stray = digests.get(NO_WEEK)
     return Fingerprints(
         {week.label: digests[index].hexdigest() for index, week in enumerate(window.weeks)},
         stray.hexdigest() if stray else "",
     )
+
+
+def aside_lines() -> str:
+    """Return the query of lines about rows set aside: ``week_index, line``, in order."""
+    fields = ", ".join(f"coalesce({name}, chr(30))" for name in _FIELDS)
+    return _SET_ASIDE.format(fields=fields, columns=", ".join(_FIELDS), no_week=NO_WEEK)
 
 
 def _split(batch: pa.RecordBatch) -> list[tuple[int, npt.NDArray[np.int32], np.ndarray]]:

@@ -1,17 +1,6 @@
 -- Transactions that break no rule, summed to customer, week and merchant category.
--- in:  usable_row, summed_row, cached_row (views), customer
--- out: precise_week (week_index): the weeks whose times carry seconds, in which identical
---      transactions are copies of one; rolled_up (as in roll_up_weekly.sql)
-CREATE OR REPLACE TABLE precise_week AS
-SELECT week_index
-FROM usable_row
-GROUP BY week_index
-HAVING bool_or(has_seconds)
-UNION
-SELECT week_index
-FROM summed_row
-WHERE has_seconds;
-
+-- in:  usable_row, summed_row, cached_row (views), customer, precise_week
+-- out: rolled_up (as in roll_up_weekly.sql)
 CREATE OR REPLACE TABLE rolled_up AS
 SELECT
     customer_key,

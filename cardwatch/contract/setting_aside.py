@@ -44,19 +44,36 @@ def fold_repeats(engine: Engine, delivery: Delivery) -> None:
         )
 
 
+def measure_tickets(engine: Engine, delivery: Delivery, rules: ContractConfig) -> None:
+    """Make ``category_ticket``: what a ticket usually is, where one may be far above it."""
+    limits = unit_limits(delivery, rules)
+    engine.run_file(PACKAGE, f"largest_ticket_{delivery.shape}", **limits)
+    engine.run_file(PACKAGE, "category_ticket", **limits)
+
+
+def unit_limits(delivery: Delivery, rules: ContractConfig) -> dict[str, object]:
+    """Return the parameters of the statements about unit errors."""
+    low, high = rules.unit_error_ratio
+    return {
+        "scored": Window.of(delivery).scored,
+        "scored_monday": delivery.week.monday,
+        "low": low,
+        "high": high,
+        "weeks_needed": WEEKS_NEEDED,
+    }
+
+
 def drop_unit_errors(engine: Engine, delivery: Delivery, rules: ContractConfig) -> bool:
     """Set amounts of the scored week aside that look 100 times too large; tell whether any did.
+
+    Reads ``category_ticket`` (`measure_tickets`).
 
     The reference weeks are left as they are: their medians withstand single errors, and what is
     known of them does not change with the week that is scored.
     """
-    window = Window.of(delivery)
-    low, high = rules.unit_error_ratio
-    limits = {"scored": window.scored, "scored_monday": delivery.week.monday, "low": low}
-    engine.run_file(PACKAGE, f"largest_ticket_{delivery.shape}", **limits)
-    engine.run_file(PACKAGE, "category_ticket", **limits)
+    limits = unit_limits(delivery, rules)
     engine.run_file(PACKAGE, f"unit_suspects_{delivery.shape}", **limits)
-    engine.run_file(PACKAGE, "unit_errors", high=high, weeks_needed=WEEKS_NEEDED, **limits)
+    engine.run_file(PACKAGE, "unit_errors", **limits)
     found = bool(engine.scalar("SELECT count(*) FROM unit_error"))
     if found:
         name = f"drop_unit_errors_{delivery.shape}"

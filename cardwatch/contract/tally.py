@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cardwatch.contract.rules import ORDER, RULES, ReasonCode
 from cardwatch.contract.window import Window
@@ -49,6 +50,19 @@ class Tally:
     rows_refused: tuple[int, ...]
     rows_in_week: int
     findings: tuple[QuarantineCount, ...]
+
+    def __add__(self, other: Tally) -> Tally:
+        """Return the counts of two checks that have no customer in common."""
+        coverage = self.coverage + other.coverage
+        unscored = coverage.customers_unscored
+        return Tally(
+            replace(coverage, customers_unscored={c: unscored[c] for c in ORDER if c in unscored}),
+            _sums(self.volumes, other.volumes),
+            _sums(self.rows_accepted, other.rows_accepted),
+            _sums(self.rows_refused, other.rows_refused),
+            self.rows_in_week + other.rows_in_week,
+            _added(self.findings, other.findings),
+        )
 
     def worst(self, count: int) -> Sequence[tuple[str, int]]:
         """Return the codes that set most rows aside, copies left out."""
@@ -160,3 +174,21 @@ def _findings(engine: Engine) -> tuple[QuarantineCount, ...]:
     if disagree and disagree[0]:
         found[ReasonCode.AVERAGE_TICKET_DISAGREES.name] = disagree
     return tuple(finding(code, *found[code.name]) for code in ReasonCode if code.name in found)
+
+
+def _added(
+    ours: Sequence[QuarantineCount], theirs: Sequence[QuarantineCount]
+) -> tuple[QuarantineCount, ...]:
+    rows, customers = Counter[str](), Counter[str]()
+    for found in (*ours, *theirs):
+        rows[found.reason] += found.rows
+        customers[found.reason] += found.customers
+    return tuple(
+        finding(code, rows[code.name], customers[code.name])
+        for code in ReasonCode
+        if code.name in rows
+    )
+
+
+def _sums(ours: Sequence[int], theirs: Sequence[int]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(ours, theirs, strict=True))

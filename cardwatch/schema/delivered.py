@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Literal
 
@@ -108,6 +109,16 @@ class Coverage:
     customers_scored: int = 0
     customers_absent: int = 0
     customers_unscored: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Coverage) -> Coverage:
+        """Return the coverage of both, which have no customer in common."""
+        unscored = Counter(self.customers_unscored) + Counter(other.customers_unscored)
+        sums = {
+            each.name: getattr(self, each.name) + getattr(other, each.name)
+            for each in fields(self)
+            if each.name != "customers_unscored"
+        }
+        return Coverage(**sums, customers_unscored=unscored)
 
 
 @dataclass(frozen=True)
