@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import reduce
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
@@ -183,6 +184,16 @@ class Engine:
             How many keys a range spans. It bounds memory and may change no result.
         """
         return mapped(function, self._ranges(query, customers), self.threads)
+
+    def fold(
+        self,
+        query: str,
+        function: Callable[[pa.Table], Result],
+        combine: Callable[[Result, Result], Result],
+        customers: int,
+    ) -> Result:
+        """Combine what a function gives for ranges of customers, in whatever order."""
+        return reduce(combine, self.by_customers(query, function, customers))
 
     def derive(
         self,

@@ -17,6 +17,7 @@ from cardwatch.manifest import HistoryRecord, RunManifest
 from cardwatch.week import ReportingWeek
 
 INPUT_SETTINGS = (
+    "engine.type",
     "portfolio.currency",
     "portfolio.timezone",
     "data_source.shape",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cardwatch.cache import RollupCache
-from cardwatch.config import Config, public_dict
+from cardwatch.config import Config, ContractConfig, public_dict
 from cardwatch.contract import check_contract
 from cardwatch.detection.base import Detector
 from cardwatch.drift import measure_drift
@@ -89,6 +89,22 @@ class Step(Protocol):
         ...
 
 
+class Check(Protocol):
+    """Holds a delivery against the contract, as `check_contract` does."""
+
+    def __call__(
+        self,
+        delivery: Delivery,
+        rules: ContractConfig,
+        engine: Engine,
+        *,
+        currency: str = "",
+        cache: RollupCache | None = None,
+    ) -> Checked:
+        """Make ``customer``, ``cell`` and ``quarantine`` of a delivery."""
+        ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """The objects a run is made of; `wiring` builds them from the configuration.
@@ -106,6 +122,7 @@ class Parts:
     cache: RollupCache | None
     step: Step
     mind: Callable[[Delivery], None] = lambda delivered: None
+    check: Check = check_contract
 
 
 @dataclass(frozen=True)
@@ -271,7 +288,7 @@ def check_delivery(delivered: Delivery, config: Config, parts: Parts) -> Checked
     """Hold what was read against the contract."""
     parts.mind(delivered)
     with parts.step("contract"):
-        return check_contract(
+        return parts.check(
             delivered,
             config.contract,
             parts.engine,

@@ -239,10 +239,10 @@ def _choose(
 
     No peer group gets more than `places`, guards included.
     """
-    first = _first(engine, "r.anomaly_rank", top_n, places)
+    first = _first(engine, "anomaly_rank", top_n, places)
     if not guards:
         return tuple(first), (), 0
-    alone = _first(engine, "round(r.unweighted_total, 9) DESC, c.customer_id", top_n, places)
+    alone = _first(engine, "round(unweighted_total, 9) DESC, customer_id", top_n, places)
     kept = dict(list(first.items())[: max(len(first) - guards, 1)])
     guarding: dict[int, int] = {}
     taken = Counter(kept.values())
@@ -258,14 +258,18 @@ def _choose(
 def _first(engine: Engine, order: str, customers: int, places: int | None) -> dict[int, int]:
     """Return the first customers whom no policy leaves out, with their peer group."""
     rows = "ranked AS r INNER JOIN customer AS c ON c.customer_key = r.customer_key "
-    group, few = "0", ""
+    columns = "r.customer_key, r.anomaly_rank, r.unweighted_total, c.customer_id"
+    group, few = "0 AS peer_group", ""
     if places is not None:
         rows += "INNER JOIN feature AS f ON f.customer_key = r.customer_key "
-        group = "f.peer_group"
-        few = f"QUALIFY row_number() OVER (PARTITION BY {group} ORDER BY {order}) <= {places} "
+        group = (
+            "f.peer_group, row_number() OVER"
+            f" (PARTITION BY f.peer_group ORDER BY {order}) AS place_in_group"
+        )
+        few = f"WHERE place_in_group <= {places} "
     found = engine.execute(
-        f"SELECT r.customer_key, {group} FROM {rows}"
-        "WHERE NOT EXISTS (SELECT 1 FROM left_out AS o WHERE o.customer_key = r.customer_key) "
+        f"SELECT customer_key, peer_group FROM (SELECT {columns}, {group} FROM {rows}"
+        "WHERE NOT EXISTS (SELECT 1 FROM left_out AS o WHERE o.customer_key = r.customer_key)) "
         f"{few}ORDER BY {order} LIMIT $customers",
         customers=customers,
     ).fetchall()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from cardwatch.cache import RollupCache
 from cardwatch.config import Config
+from cardwatch.contract import check_contract
 from cardwatch.database.address import POSTGRESQL, DatabaseAddress
 from cardwatch.detection.base import Detector
 from cardwatch.detection.surprise import SurpriseDetector
@@ -20,7 +21,7 @@ from cardwatch.notify.base import Notifier, ToldByAlerts
 from cardwatch.notify.telling import Teller
 from cardwatch.outdated import around
 from cardwatch.pages import WeekPages
-from cardwatch.pipeline import Parts, Step
+from cardwatch.pipeline import Check, Parts, Step
 from cardwatch.publish.base import Pages, Sink
 from cardwatch.publish.database import DatabaseSink
 from cardwatch.publish.files import FileSink
@@ -50,6 +51,37 @@ def _database(config: Config, engine: Engine) -> Source:
     )
 
 
+def _embedded(config: Config) -> Engine:
+    settings = config.engine
+    return Engine(
+        memory_limit=settings.memory_limit,
+        threads=settings.threads,
+        temp_directory=settings.temp_directory,
+        max_temp_directory_size=settings.max_temp_directory_size,
+    )
+
+
+def _spark(config: Config) -> Engine:
+    # Imported when it is used: an extra brings what it needs.
+    from cardwatch.spark import open_spark_engine
+
+    return open_spark_engine(config.engine)
+
+
+def _in_spark(config: Config, engine: Engine) -> Source:
+    from cardwatch.spark import SparkEngine, SparkSource
+
+    if not isinstance(engine, SparkEngine):
+        raise TypeError("rows in Spark are for the engine there")
+    return SparkSource(config, engine)
+
+
+def _check_in_spark() -> Check:
+    from cardwatch.spark import check_in_spark
+
+    return check_in_spark
+
+
 def _surprise(config: Config) -> Detector:
     return SurpriseDetector(config.model, CATALOG, {ABSENCE: config.model.absent_cap})
 
@@ -74,10 +106,16 @@ def _chat(config: Config, alerts: ToldByAlerts) -> Notifier | None:
     return ChatNotifier(config.notify, alerts) if config.notify.chat.enabled else None
 
 
-SOURCES: Mapping[str, Callable[[Config, Engine], Source]] = {
-    "files": _files,
-    "database": _database,
+ENGINES: Mapping[str, Callable[[Config], Engine]] = {"embedded": _embedded, "spark": _spark}
+CHECKS: Mapping[str, Callable[[], Check]] = {
+    "embedded": lambda: check_contract,
+    "spark": _check_in_spark,
 }
+SOURCES: Mapping[str, Mapping[str, Callable[[Config, Engine], Source]]] = {
+    "embedded": {"files": _files, "database": _database},
+    "spark": {"files": _in_spark, "table": _in_spark},
+}
+"""By the engine that reads them."""
 DETECTORS: Mapping[str, Callable[[Config], Detector]] = {
     SurpriseDetector.name: _surprise,
     "isolation_forest": _isolation_forest,
@@ -91,13 +129,7 @@ NOTIFIERS: Mapping[str, Callable[[Config, ToldByAlerts], Notifier | None]] = {
 
 def open_engine(config: Config) -> Engine:
     """Start the analytic engine with the configured limits."""
-    settings = config.engine
-    return Engine(
-        memory_limit=settings.memory_limit,
-        threads=settings.threads,
-        temp_directory=settings.temp_directory,
-        max_temp_directory_size=settings.max_temp_directory_size,
-    )
+    return ENGINES[config.engine.type](config)
 
 
 def open_source(config: Config, engine: Engine) -> Source:
@@ -106,17 +138,17 @@ def open_source(config: Config, engine: Engine) -> Source:
     Raises
     ------
     ConfigurationError
-        If this version has no source of the configured type.
+        If the engine reads no source of the configured type.
     """
-    kind = config.data_source.type
-    if kind not in SOURCES:
+    kind, sources = config.data_source.type, SOURCES[config.engine.type]
+    if kind not in sources:
         raise ConfigurationError(
-            "This version has no such source",
+            f"The {config.engine.type} engine reads no such source",
             where="data_source.type",
             observed=kind,
-            expected=" or ".join(SOURCES),
+            expected=" or ".join(sources),
         )
-    return SOURCES[kind](config, engine)
+    return sources[kind](config, engine)
 
 
 def open_inquiry(config: Config, engine: Engine) -> Source:
@@ -204,4 +236,5 @@ def open_parts(config: Config, engine: Engine, source: Source, step: Step) -> Pa
         detector=open_detector(config),
         cache=RollupCache(features.cache_dir) if features.use_cache else None,
         step=step,
+        check=CHECKS[config.engine.type](),
     )

@@ -59,8 +59,10 @@ class PortfolioConfig(Section):
 class DataSourceConfig(Section):
     """Where spending comes from and how it is written there."""
 
-    type: Literal["files", "database"] = setting(
-        "files", "Files (CSV, gzipped CSV, Parquet) or a PostgreSQL database."
+    type: Literal["files", "database", "table"] = setting(
+        "files",
+        "Files (CSV, gzipped CSV, Parquet), a PostgreSQL database, or (engine.type: spark) a table"
+        " of Spark's catalog.",
     )
     path: Annotated[str, BeforeValidator(is_path)] = setting(
         "datasamples",

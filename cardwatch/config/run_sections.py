@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -139,9 +140,36 @@ class LoggingConfig(Section):
     )
 
 
-class EngineConfig(Section):
-    """What the analytic engine may use; changes no result."""
+class SparkConfig(Section):
+    """The Spark cluster that does the work, where engine.type is spark."""
 
+    master: str = setting(
+        "",
+        "Where it is: spark://host:7077, yarn, k8s://…, local[2], or sc://host:15002 for Spark"
+        " Connect. Empty is what spark-submit or the platform says.",
+        unit="URL",
+        variable="SPARK_MASTER",
+    )
+    partitions: int | None = setting(
+        None,
+        "In how many parts the customers are; null makes one for every million delivered rows.",
+        unit="parts",
+        ge=1,
+        le=100_000,
+    )
+    options: Mapping[str, str] = setting(
+        {}, "Settings of the session, such as spark.executor.memory: 4g. Shown in the manifest."
+    )
+
+
+class EngineConfig(Section):
+    """Where the work is done, and what it may use; changes no result."""
+
+    type: Literal["embedded", "spark"] = setting(
+        "embedded",
+        "embedded does it on this machine, spark on a Spark cluster (the extra spark).",
+        variable="ENGINE_TYPE",
+    )
     memory_limit: Size = setting(
         "800MB", "Memory of the engine; what does not fit is spilled to disk.", unit="size"
     )
@@ -156,6 +184,7 @@ class EngineConfig(Section):
     max_temp_directory_size: Size = setting(
         "50GB", "How much may be spilled before the run stops.", unit="size"
     )
+    spark: SparkConfig = SparkConfig()
 
 
 class MonitoringConfig(Section):

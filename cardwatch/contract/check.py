@@ -17,7 +17,7 @@ from cardwatch.contract.delivered import (
     settle_currency,
     take_census,
 )
-from cardwatch.contract.fingerprint import week_fingerprints
+from cardwatch.contract.fingerprint import Fingerprints, week_fingerprints
 from cardwatch.contract.recall import Recalled, recall, remember, source_keys
 from cardwatch.contract.rules import Action, ReasonCode
 from cardwatch.contract.setting_aside import (
@@ -106,6 +106,21 @@ def check_contract(
     cache_warnings = (*recalled.warnings, *remember(cache, recalled, delivery, engine))
     engine.run_file(PACKAGE, "finish")
     engine.drop(_LEFTOVERS)
+    checked = concluded(delivery, rules, tally, fingerprints)
+    keys = {week.label: content for week, content in contents.items()}
+    return replace(checked, source_keys=keys, cache_warnings=cache_warnings)
+
+
+def concluded(
+    delivery: Delivery, rules: ContractConfig, tally: Tally, fingerprints: Fingerprints
+) -> Checked:
+    """Return what the counts of a check come to.
+
+    Raises
+    ------
+    ContractError
+        If the delivery is unfit to be scored; see `check_contract`.
+    """
     unfit = refusals(tally, delivery, rules)
     refuse_unusable(unfit, delivery, rules)
     return Checked(
@@ -120,8 +135,6 @@ def check_contract(
         ),
         week_fingerprints=fingerprints.weeks,
         stray_fingerprint=fingerprints.no_week,
-        source_keys={week.label: content for week, content in contents.items()},
-        cache_warnings=cache_warnings,
     )
 
 

@@ -92,7 +92,7 @@ def count(engine: Engine, delivery: Delivery) -> Tally:
     aside = _aside_by_week(engine, window)
     refused = [sum(n for code, n in week.items() if code != _FOLDED) for week in aside]
     coverage = _coverage(engine, accepted, cells, aside)
-    _check(coverage, engine.scalar("SELECT count(*) FROM customer"))
+    check_counts(coverage, engine.scalar("SELECT count(*) FROM customer"))
     return Tally(
         coverage=coverage,
         volumes=tuple(a + r for a, r in zip(accepted, refused, strict=True)),
@@ -147,7 +147,14 @@ def _coverage(
     )
 
 
-def _check(coverage: Coverage, customers: int) -> None:
+def check_counts(coverage: Coverage, customers: int) -> None:
+    """Check both identities of a coverage, given how many customers have an accepted row.
+
+    Raises
+    ------
+    CardwatchError
+        If a delivered row or customer is neither accepted nor set aside.
+    """
     rows = coverage.rows_accepted + coverage.rows_quarantined
     people = customers + sum(coverage.customers_unscored.values())
     if (coverage.rows_in, coverage.customers_in) != (rows, people):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import reduce
-from operator import add
 
 import numpy as np
 import pyarrow as pa
@@ -60,7 +58,7 @@ class CountUse:
 
 def measure_use(engine: Engine, window: Window, customers: int) -> Use:
     """Count over all customers of ``cell``, so many at once."""
-    return reduce(add, engine.by_customers(USED_CELLS, CountUse(window), customers))
+    return engine.fold(USED_CELLS, CountUse(window), Use.__add__, customers)
 
 
 def keep_weeks(engine: Engine, use: Use) -> None:

@@ -1,0 +1,224 @@
+"""The data contract over a delivery in Spark: one shuffle by customer, then each part by itself.
+
+What the parts cannot know is found before (the currency, the weeks whose times carry seconds) or
+between the rounds (the usual tickets of categories), and what they found is added up. It comes to
+what `cardwatch.contract.check` comes to, but for the digests of weeks, which are sums (`additive`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial, reduce
+from operator import add
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import pyarrow as pa
+
+from cardwatch.cache import RollupCache
+from cardwatch.config import ContractConfig
+from cardwatch.contract.additive import WeekSums, added_fingerprints
+from cardwatch.contract.card_scan import CardEvidence, refuse_cards
+from cardwatch.contract.check import concluded
+from cardwatch.contract.columns import Columns
+from cardwatch.contract.delivered import describe
+from cardwatch.contract.part import Known, Part
+from cardwatch.contract.tally import Tally, check_counts
+from cardwatch.contract.window import Window
+from cardwatch.engine import Engine
+from cardwatch.errors import SourceError
+from cardwatch.schema import Checked, Delivery
+from cardwatch.spark.engine import PART, SparkEngine, ddl, element, offsets
+from cardwatch.spark.failures import naming_failures
+from cardwatch.spark.judging import (
+    CELL,
+    COLUMNS,
+    CUSTOMER,
+    DELIVERED_ROWS,
+    FACTS,
+    QUARANTINE,
+    WAITING_CELL,
+    Settled,
+    Task,
+    first_round,
+    quarantined,
+    second_round,
+)
+from cardwatch.spark.pieces import unpack
+from cardwatch.spark.questions import Question, Texts, asked, currencies, evidence, precise_weeks
+from cardwatch.spark.rows import ID
+from cardwatch.spark.source import SparkDelivery
+from cardwatch.spark.tickets import usual_tickets
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Facts = TypeVar("Facts")
+QUARANTINE_COLUMNS = (
+    "reason",
+    "week_value",
+    "customer_id",
+    "mcc",
+    "amount",
+    "transaction_count",
+    "detail",
+    "source",
+)
+
+
+def check_in_spark(
+    delivery: Delivery,
+    rules: ContractConfig,
+    engine: Engine,
+    *,
+    currency: str = "",
+    cache: RollupCache | None = None,
+) -> Checked:
+    """Accept or set aside every delivered row; see `check_contract`, also for the errors.
+
+    Makes ``customer``, ``cell`` and ``quarantine`` in Spark. Nothing is cached.
+    """
+    if not isinstance(delivery, SparkDelivery) or not isinstance(engine, SparkEngine):
+        raise TypeError("only a delivery in Spark can be judged there")
+    task = _task(delivery, rules, engine, currency)
+    parts = engine.parts_for(delivery.rows or 0)
+    parted = delivery.frame.repartitionByRange(parts, ID)
+    first = parted.mapInArrow(partial(first_round, task=task), ddl(COLUMNS)).persist()
+    try:
+        judged = [cast("Part", facts) for facts in _facts(first).values()]
+        _refuse_cards(judged, delivery, task, engine)
+        if any(part.waiting for part in judged):
+            task = replace(task, known=replace(task.known, tickets=_tickets(first, judged, task)))
+        second = engine.keep(
+            "judged", _with_part(first.mapInArrow(partial(second_round, task=task), ddl(COLUMNS)))
+        )
+        settled = {part: cast("Settled", facts) for part, facts in _facts(second).items()}
+    finally:
+        first.unpersist()
+    _show_tables(engine, second, {part: each.customers for part, each in settled.items()})
+    tally = _total(delivery, settled)
+    sums: dict[int, WeekSums] = {}
+    for part in judged:
+        for week, digest in part.digests.items():
+            sums[week] = sums.get(week, WeekSums()) + digest
+    fingerprints = added_fingerprints(sums, Window.of(delivery).weeks)
+    return concluded(delivery, rules, tally, fingerprints)
+
+
+def _task(
+    delivery: SparkDelivery, rules: ContractConfig, engine: SparkEngine, currency: str
+) -> Task:
+    """Return what the parts need to know, as far as the rows tell it before they are judged."""
+    task = Task(
+        delivery.week,
+        delivery.reference_weeks,
+        delivery.shape,
+        delivery.origin,
+        delivery.extra_columns,
+        rules,
+        Known(currency.strip().upper()),
+        engine.task_memory,
+    )
+    columns = _columns(delivery, task, engine)
+    if not task.known.currency and "currency" in columns:
+        found = _ask(delivery, task, currencies, "currency string, row_count bigint")
+        counts: dict[str, int] = {}
+        for each in found.to_pylist():
+            counts[each["currency"]] = counts.get(each["currency"], 0) + each["row_count"]
+        commonest = min(counts, key=lambda each: (-counts[each], each), default="")
+        task = replace(task, known=Known(commonest))
+    if delivery.shape == "transactions":
+        found = _ask(delivery, task, precise_weeks, "week_index tinyint")
+        weeks = tuple(sorted(set(found["week_index"].to_pylist())))
+        task = replace(task, known=replace(task.known, precise_weeks=weeks))
+    return task
+
+
+def _columns(delivery: SparkDelivery, task: Task, engine: SparkEngine) -> Columns:
+    """Return the delivered columns, with the types they have on an executor."""
+    with naming_failures():
+        nothing = delivery.frame.limit(0).toArrow()
+    engine.connection.register(DELIVERED_ROWS, nothing)
+    try:
+        return describe(engine, task.delivery())
+    finally:
+        engine.connection.unregister(DELIVERED_ROWS)
+
+
+def _ask(delivery: SparkDelivery, task: Task, question: Question, schema: str) -> pa.Table:
+    frame = delivery.frame.mapInArrow(partial(asked, task=task, question=question), schema)
+    with naming_failures():
+        return frame.distinct().toArrow() if "count" not in schema else frame.toArrow()
+
+
+def _facts(frame: DataFrame) -> dict[int, object]:
+    """Return what each part found; by part, where parts are told apart."""
+    found = frame.where(f"kind = {FACTS}")
+    with naming_failures():
+        rows = found.toArrow().to_pylist()
+    return {row.get(PART, at): unpack(row["blob"]) for at, row in enumerate(rows)}
+
+
+def _with_part(frame: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as f
+
+    return frame.withColumn(PART, f.spark_partition_id())
+
+
+def _refuse_cards(
+    parts: list[Part], delivery: SparkDelivery, task: Task, engine: SparkEngine
+) -> None:
+    tokens = task.rules.ids_are_tokens
+    ids = reduce(add, (part.ids for part in parts), CardEvidence())
+    refuse_cards(ids, delivery, "customer_id", tokens=tokens)
+    if not any(part.has_suspects for part in parts):
+        return
+    for name in _columns(delivery, task, engine).texts:
+        values = delivery.frame.mapInArrow(
+            partial(asked, task=task, question=Texts(name)), "value string"
+        )
+        with naming_failures():
+            packed = values.distinct().mapInArrow(evidence, "packed binary").toArrow()
+        found = (cast("CardEvidence", unpack(each)) for each in packed["packed"].to_pylist())
+        refuse_cards(reduce(add, found, CardEvidence()), delivery, name, tokens=False)
+
+
+def _tickets(first: DataFrame, parts: list[Part], task: Task) -> dict[int, float]:
+    largest: dict[int, float] = {}
+    for part in parts:
+        for mcc, cents in part.largest.items():
+            largest[mcc] = max(cents, largest.get(mcc, cents))
+    scored = len(task.reference_weeks)
+    cells = first.where(
+        f"kind = {WAITING_CELL} OR (kind = {CELL} AND week_index < {scored})"
+    ).select("mcc", "spend_cents", "transaction_count")
+    return usual_tickets(cells, largest, task.rules.unit_error_ratio[0])
+
+
+def _show_tables(engine: SparkEngine, judged: DataFrame, customers: Mapping[int, int]) -> None:
+    """Make ``customer``, ``cell`` and ``quarantine`` of the judged rows."""
+    from pyspark.sql import functions as f
+
+    first = element(offsets(customers), f.col(PART))
+    key = (f.col("customer_key") + first).cast("int").alias("customer_key")
+    engine.show("customer", judged.where(f"kind = {CUSTOMER}").select(key, "customer_id"))
+    amounts = ("mcc", "week_index", "spend_cents", "transaction_count")
+    engine.show("cell", judged.where(f"kind = {CELL}").select(key, *amounts))
+    columns = dict.fromkeys(QUARANTINE_COLUMNS, "VARCHAR") | {"row_copies": "BIGINT"}
+    kinds = {"VARCHAR": pa.string(), "BIGINT": pa.int64()}
+    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+    packed = judged.where(f"kind = {QUARANTINE}").select("blob")
+    rows = packed.mapInArrow(partial(quarantined, schema=schema), ddl(columns))
+    engine.show("quarantine", rows)
+
+
+def _total(delivery: SparkDelivery, settled: Mapping[int, Settled]) -> Tally:
+    if not settled:
+        raise SourceError(
+            "The weeks that were asked for have no rows any more",
+            where=delivery.origin,
+            next_step="Run it again; the data changed while it was read",
+        )
+    tally = reduce(add, (each.tally for each in settled.values()))
+    check_counts(tally.coverage, sum(each.customers for each in settled.values()))
+    return tally
