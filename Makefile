@@ -13,6 +13,7 @@ AIRFLOW_2_STAMP := .venv-airflow-2/.installed
 CONFIGURED := $(patsubst %.example.yaml,%.yaml,$(wildcard config/*config.example.yaml))
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+SPARK_STAMP := .venv-spark/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 # Tests start hundreds of programs: what was compiled once is kept, whatever the shell says.
@@ -24,7 +25,7 @@ LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS $(BIN)/uv --no-config pip compile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run run-postgres test test-airflow test-system check docs lock bench-speed bench-detection clean
+.PHONY: help setup run run-postgres test test-airflow test-spark test-system check docs lock bench-speed bench-detection clean
 
 help: ## List every target
 	@echo "make TARGET, where TARGET is one of:"
@@ -40,14 +41,17 @@ run-postgres: $(DEV_STAMP) ## The whole story on a throw-away PostgreSQL: load, 
 	@$(BIN)/python -m demo.run_postgres
 
 test: $(DEV_STAMP) $(CONFIGURED) ## Run the tests, except those that need a system package
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not system and not airflow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not system and not airflow and not spark"
 
 test-airflow: $(DEV_STAMP) $(AIRFLOW_STAMP) $(AIRFLOW_2_STAMP) ## Run the tests on real Airflows, in environments of their own
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m airflow
 
-test-system: $(DEV_STAMP) $(AIRFLOW_STAMP) $(AIRFLOW_2_STAMP) $(CONFIGURED) ## Run the tests that need Debian packages (installed first where that may be) or Airflow
+test-spark: $(DEV_STAMP) $(SPARK_STAMP) ## Run the tests on a real Spark cluster, from an environment of its own (needs Java 17)
+	$(BIN)/python -m pytest -m spark
+
+test-system: $(DEV_STAMP) $(AIRFLOW_STAMP) $(AIRFLOW_2_STAMP) $(SPARK_STAMP) $(CONFIGURED) ## Run the tests that need Debian packages (installed first where that may be), Airflow or Spark
 	@bash tests/system/install.sh
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "system or airflow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "system or airflow or spark"
 
 check: $(DEV_STAMP) ## Check format, style, types and who imports whom
 	$(BIN)/ruff format --check .
@@ -63,6 +67,7 @@ lock: $(DEV_STAMP) ## Pin pyproject.toml's requirements again (UPGRADE=--upgrade
 	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt
 	$(LOCK) --extra airflow --constraint requirements.txt --constraint requirements-dev.txt \
 		--output-file requirements-airflow.txt
+	$(LOCK) --extra spark --constraint requirements.txt --output-file requirements-spark.txt
 	$(subst pyproject.toml,tests/dag/airflow-2.in,$(LOCK)) \
 		--output-file tests/dag/requirements-airflow-2.txt
 
@@ -75,7 +80,7 @@ bench-detection: $(DEV_STAMP) ## Measure what is found, beside rival detectors, 
 	$(BIN)/python -m benchmarks.learning
 
 clean: ## Remove .venv and caches; configuration, data and outputs stay
-	rm -rf $(VENV) .venv-airflow .venv-airflow-2 dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-airflow .venv-airflow-2 .venv-spark dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -110,6 +115,15 @@ $(AIRFLOW_2_STAMP): tests/dag/requirements-airflow-2.txt $(DEV_STAMP)
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-airflow-2
 	@$(BIN)/uv pip install --quiet --python .venv-airflow-2/bin/python --require-hashes \
 		-r tests/dag/requirements-airflow-2.txt
+	@touch $@
+
+$(SPARK_STAMP): requirements-spark.txt $(DEV_STAMP)
+	@echo "Installing Spark into .venv-spark"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-spark
+	@for each in requirements.txt requirements-spark.txt; do \
+		$(BIN)/uv pip install --quiet --python .venv-spark/bin/python --require-hashes -r $$each || exit 1; \
+	done
+	@$(BIN)/uv pip install --quiet --python .venv-spark/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 config/%.yaml: | config/%.example.yaml

@@ -46,7 +46,7 @@ def cardwatch(
     with (
         contextlib.chdir(folder),
         mock.patch.object(sys, "argv", ["cardwatch", *map(str, arguments)]),
-        mock.patch.dict(os.environ, _environment(variables), clear=True),
+        mock.patch.dict(os.environ, environment(variables), clear=True),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -68,14 +68,15 @@ def start(
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         cwd=folder,
-        env={**_environment(variables), "PYTHONPATH": str(ROOT)},
+        env={**environment(variables), "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a command: nothing of this process configures it."""
     kept = {name: v for name, v in os.environ.items() if not name.startswith(CONFIGURED_BY)}
     return {**kept, **QUIET, **variables}
 

@@ -3,7 +3,8 @@
 -- in:  unit_suspect (every ticket of the scored week), rolled_up, customer, delivered_customer,
 --      set_aside, $scored (index of the scored week), $low (ratio), $weeks_needed
 -- out: waiting (customer_key, customer_id); waiting_cell (mcc, spend_cents, transaction_count): what
---      they did in the reference weeks; the other tables without them
+--      they did in the reference weeks; the other tables without them (customer
+--      when it is numbered anew)
 CREATE OR REPLACE TABLE waiting AS
 SELECT customer_key, customer_id
 FROM customer
@@ -34,5 +35,3 @@ DELETE FROM rolled_up WHERE customer_key IN (SELECT customer_key FROM waiting);
 DELETE FROM set_aside WHERE customer_id IN (SELECT customer_id FROM waiting);
 
 DELETE FROM delivered_customer WHERE customer_id IN (SELECT customer_id FROM waiting);
-
-DELETE FROM customer WHERE customer_key IN (SELECT customer_key FROM waiting);

@@ -137,7 +137,7 @@ def _task(
 def _columns(delivery: SparkDelivery, task: Task, engine: SparkEngine) -> Columns:
     """Return the delivered columns, with the types they have on an executor."""
     with naming_failures():
-        nothing = delivery.frame.limit(0).toArrow()
+        nothing = delivery.frame.drop(ID).limit(0).toArrow()
     engine.connection.register(DELIVERED_ROWS, nothing)
     try:
         return describe(engine, task.delivery())

@@ -56,7 +56,7 @@ class SparkEngine(Engine):
         self.session = session
         self.task_memory = memory_limit
         self._wanted = partitions
-        self._parts = partitions or _LEAST_PARTS
+        self.parts_for(0)
         self._prefix = f"cardwatch_{token_hex(4)}_"
         self._frames: dict[str, DataFrame] = {}
         self._kept: dict[str, DataFrame] = {}

@@ -92,7 +92,7 @@ class Task:
         wanted = f"week_start IN ({date_list(days)})"
         if self.week in weeks:
             wanted += " OR week_start IS NULL"
-        return f"SELECT * EXCLUDE ({ID}) FROM {DELIVERED_ROWS} WHERE {wanted}"
+        return f"SELECT * FROM {DELIVERED_ROWS} WHERE {wanted}"
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Settled:
 def first_round(batches: Iterator[pa.RecordBatch], task: Task) -> Iterator[pa.RecordBatch]:
     """Judge the delivered rows of a partition; customers are numbered from 0."""
     with Engine(memory_limit=task.memory_limit, threads=1) as engine:
-        if not _fill(engine, batches):
+        if not _fill(engine, (batch.drop_columns(ID) for batch in batches)):
             return
         part = judge_part(engine, task.delivery(), task.rules, task.known)
         yield _blob(FACTS, pack(part))

@@ -13,6 +13,7 @@ from cardwatch.contract.window import PACKAGE
 from cardwatch.engine import Engine
 from cardwatch.spark.judging import DELIVERED_ROWS, Task
 from cardwatch.spark.pieces import pack
+from cardwatch.spark.rows import ID
 
 Question = Callable[[Engine, Task, Columns], pa.Table]
 _MEMORY = "200MB"
@@ -24,7 +25,8 @@ def asked(
     """Yield the answer of each batch of delivered rows."""
     with Engine(memory_limit=_MEMORY, threads=1) as engine:
         for batch in batches:
-            engine.connection.register(DELIVERED_ROWS, pa.Table.from_batches([batch]))
+            rows = pa.Table.from_batches([batch.drop_columns(ID)])
+            engine.connection.register(DELIVERED_ROWS, rows)
             yield from question(engine, task, describe(engine, task.delivery())).to_batches()
             engine.connection.unregister(DELIVERED_ROWS)
 

@@ -8,6 +8,7 @@ PACKAGES=(
     chromium
     logrotate
     odbc-postgresql
+    openjdk-17-jre-headless
     postgresql
     prometheus
     prometheus-alertmanager

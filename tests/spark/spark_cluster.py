@@ -1,0 +1,173 @@
+"""A standalone Spark cluster: a master and two workers, each executor a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from time import monotonic, sleep
+from typing import Any
+from urllib.request import urlopen
+
+import psutil
+import pytest
+import yaml
+from command_line import ROOT, Outcome, environment
+from prometheus_programs import free_port
+
+PROGRAMS = ROOT / ".venv-spark" / "bin"
+EXECUTOR = "CoarseGrainedExecutorBackend"
+_PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the master listens, what shows its state, and the workers."""
+
+    address: str
+    page: str
+    workers: tuple[psutil.Popen, ...]
+
+    def executors(self) -> list[psutil.Process]:
+        """Return the executors of whatever runs."""
+        children = (each for worker in self.workers for each in worker.children(recursive=True))
+        return [child for child in children if EXECUTOR in _words_of(child)]
+
+    def state(self) -> dict[str, Any]:
+        """Return what the master says of itself."""
+        with urlopen(f"{self.page}/json/", timeout=10) as answer:
+            return dict(json.load(answer))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The section ``engine`` of a configuration for this cluster."""
+        return {
+            "type": "spark",
+            "memory_limit": "300MB",
+            "spark": {
+                "master": self.address,
+                "partitions": 5,
+                "options": {
+                    "spark.driver.host": "127.0.0.1",
+                    "spark.driver.bindAddress": "127.0.0.1",
+                    "spark.driver.memory": "512m",
+                    "spark.executor.memory": "512m",
+                    "spark.executor.cores": "1",
+                    "spark.ui.enabled": "false",
+                },
+            },
+        }
+
+
+def _words_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it ended meanwhile
+        return ""
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """Start a master and two workers of one core each; skip the test where Spark cannot run."""
+    if not (PROGRAMS / "spark-class").exists():
+        pytest.skip(".venv-spark is not there: make test-spark builds it")
+    if which("java") is None:
+        pytest.skip("there is no Java: make test-system installs it")
+    port, page = free_port(), free_port()
+    address = f"spark://127.0.0.1:{port}"
+    master = (
+        "master.Master",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--webui-port",
+        str(page),
+    )
+    with ExitStack() as started:
+        started.enter_context(_program(folder / "master", *master))
+        workers = tuple(
+            started.enter_context(
+                _program(folder / name, "worker.Worker", *_ONE_CORE, "--work-dir", name, address)
+            )
+            for name in ("one", "two")
+        )
+        made = Cluster(address, f"http://127.0.0.1:{page}", workers)
+        _until(lambda: made.state()["aliveworkers"] == 2, "two workers")
+        yield made
+
+
+_ONE_CORE = ("--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "1g")
+
+
+@contextmanager
+def _program(folder: Path, name: str, *words: str) -> Iterator[psutil.Popen]:
+    folder.mkdir(parents=True)
+    variables = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOG_DIR": str(folder)}
+    with (folder / "log").open("wb") as log:
+        process = psutil.Popen(
+            [PROGRAMS / "spark-class", f"org.apache.spark.deploy.{name}", *words],
+            cwd=folder,
+            env={**os.environ, **variables, "PYSPARK_PYTHON": str(PROGRAMS / "python")},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield process
+        finally:
+            for child in process.children(recursive=True):
+                child.kill()
+            process.kill()
+            process.wait()
+
+
+def _until(holds: Any, what: str) -> None:
+    end = monotonic() + _PATIENCE
+    while monotonic() < end:
+        try:
+            if holds():
+                return
+        except OSError:
+            pass
+        sleep(0.2)
+    raise TimeoutError(f"there were no {what} within {_PATIENCE:.0f} s")
+
+
+@dataclass(frozen=True)
+class SparkRun:
+    """A run that was started."""
+
+    process: subprocess.Popen[str]
+
+    def wait_for(self, text: str) -> None:
+        """Read what it logs up to a line with a text."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if text in line:
+                return
+        raise AssertionError(f"the run ended without saying: {text}")
+
+    def end(self) -> Outcome:
+        """Wait for it, and return what it printed since."""
+        out, err = self.process.communicate(timeout=600)
+        return Outcome(self.process.returncode, out, err)
+
+
+def start_run(folder: Path, settings: dict[str, Any], *words: str) -> SparkRun:
+    """Start a run on Spark with a configuration, in `folder`."""
+    (folder / "spark.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return SparkRun(
+        subprocess.Popen(
+            [PROGRAMS / "cardwatch", "run", "--config", "spark.yaml", *words],
+            cwd=folder,
+            env={**environment({"LOG_LEVEL": "INFO"}), "SPARK_LOCAL_IP": "127.0.0.1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    )
