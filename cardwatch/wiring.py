@@ -76,6 +76,12 @@ def _in_spark(config: Config, engine: Engine) -> Source:
     return SparkSource(config, engine)
 
 
+def _scores_in_spark(place: str) -> Sink:
+    from cardwatch.spark import SparkScores
+
+    return SparkScores(place)
+
+
 def _check_in_spark() -> Check:
     from cardwatch.spark import check_in_spark
 
@@ -168,6 +174,8 @@ def open_sinks(config: Config) -> list[Sink]:
     sinks: list[Sink] = [FileSink(config.output, pages=open_pages(config), needs_json=needs_json)]
     if config.output.database.enabled:
         sinks.append(open_database_sink(config))
+    if config.engine.type == "spark" and (scores := config.engine.spark.scores):
+        sinks.append(_scores_in_spark(scores.get_secret_value()))
     return sinks
 
 

@@ -157,6 +157,13 @@ class SparkConfig(Section):
         ge=1,
         le=100_000,
     )
+    scores: SecretStr | None = setting(
+        None,
+        "Where the executors write every customer's score as well: a folder (Parquet) or a JDBC URL"
+        " (a table for each week, replaced as a whole). Never shown.",
+        unit="folder or URL",
+        variable="SPARK_SCORES",
+    )
     options: Mapping[str, str] = setting(
         {}, "Settings of the session, such as spark.executor.memory: 4g. Shown in the manifest."
     )

@@ -305,23 +305,35 @@ def _finite(value: Any) -> Any:
 
 def write_scores(file: NewFile, report: WeekReport, engine: Engine) -> None:
     """Write every customer's score as Parquet in rank order, one row group in memory at a time."""
-    columns = [(column.name, column.type) for column in SCORE_COLUMNS]
-    columns += [(f"{family}_surprise", "double") for family in report.families]
-    columns += [(column.name, column.type) for column in LATER_SCORE_COLUMNS]
-    schema = pa.schema([(name, _SCORE_TYPES[kind][1]) for name, kind in columns])
-    chosen = ", ".join(
-        f'{_origin(name)}::{_SCORE_TYPES[kind][0]} AS "{name}"' for name, kind in columns
-    )
+    schema = pa.schema([(name, _SCORE_TYPES[kind][1]) for name, kind in _score_columns(report)])
     batches = engine.batches(
-        f"SELECT {chosen} FROM ranked JOIN customer USING (customer_key) "
-        "ORDER BY anomaly_rank, customer_id",
-        week_start=report.week.monday,
+        f"{scores_query(report)} ORDER BY anomaly_rank", week_start=report.week.monday
     )
     with pq.ParquetWriter(
         file, schema, compression="zstd", use_dictionary=list(_REPEATING)
     ) as writer:
         for table in _row_groups(batches, schema):
             writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+
+
+def scores_query(report: WeekReport) -> str:
+    """Return the query of every customer's score, over ``ranked`` and ``customer``.
+
+    It has the parameter ``week_start``.
+    """
+    chosen = ", ".join(
+        f'{_origin(name)}::{_SCORE_TYPES[kind][0]} AS "{name}"'
+        for name, kind in _score_columns(report)
+    )
+    return f"SELECT {chosen} FROM ranked JOIN customer USING (customer_key)"
+
+
+def _score_columns(report: WeekReport) -> list[tuple[str, str]]:
+    return [
+        *((column.name, column.type) for column in SCORE_COLUMNS),
+        *((f"{family}_surprise", "double") for family in report.families),
+        *((column.name, column.type) for column in LATER_SCORE_COLUMNS),
+    ]
 
 
 def _origin(column: str) -> str:

@@ -180,9 +180,18 @@ class SparkEngine(Engine):
         frame.createOrReplaceTempView(self._prefix + name)
         self._frames[name] = frame
 
-    def frame(self, name: str) -> DataFrame:
-        """Return the frame behind a table."""
-        return self._frames[name]
+    def frame(self, query: str, **parameters: object) -> DataFrame:
+        """Return the rows of a query over tables in Spark, where they are.
+
+        Raises
+        ------
+        EngineError
+            If it reads none.
+        """
+        statement = self._distributed(query)
+        if statement is None:
+            raise EngineError("The rows of this query are not in Spark")
+        return self._query(statement, parameters)
 
     def parts_for(self, rows: int) -> int:
         """Settle in how many parts the customers are, given how many rows they have."""
