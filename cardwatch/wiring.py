@@ -63,9 +63,16 @@ def _embedded(config: Config) -> Engine:
 
 def _spark(config: Config) -> Engine:
     # Imported when it is used: an extra brings what it needs.
-    from cardwatch.spark import open_spark_engine
+    try:
+        from cardwatch.spark import open_spark_engine
 
-    return open_spark_engine(config.engine)
+        return open_spark_engine(config.engine)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "engine.type: spark needs the extra spark",
+            observed=f"no module {error.name}",
+            next_step="pip install 'card-portfolio-anomaly-detection[spark]'",
+        ) from error
 
 
 def _in_spark(config: Config, engine: Engine) -> Source:

@@ -67,7 +67,12 @@ class SparkEngine(Engine):
         if statement is None:
             return super().execute(sql, **parameters)
         if statement.kind == "other":
-            raise EngineError(f"Spark has no such statement: {sql.split(maxsplit=1)[0]}")
+            raise EngineError(
+                "Spark's tables cannot be changed",
+                observed=sql.split(maxsplit=1)[0],
+                expected="a query, or a table or view made of one",
+                next_step="Use engine.type: embedded for what changes rows, such as planted cases",
+            )
         frame = self._query(statement, parameters)
         if statement.kind == "view":
             self.show(statement.name, frame)

@@ -31,7 +31,9 @@ def open_spark_engine(config: EngineConfig) -> SparkEngine:
     Raises
     ------
     ConfigurationError
-        If the extra is not installed, or no session can be made.
+        If no session can be made.
+    ModuleNotFoundError
+        If the extra is not installed.
     """
     return SparkEngine(
         _session(config.spark.master, config.spark.options),
@@ -44,15 +46,9 @@ def open_spark_engine(config: EngineConfig) -> SparkEngine:
 
 
 def _session(master: str, options: Mapping[str, str]) -> SparkSession:
-    try:
-        from pyspark.errors import PySparkException
-        from pyspark.sql import SparkSession
-    except ImportError as error:
-        raise ConfigurationError(
-            "engine.type: spark needs the extra spark",
-            observed=f"no module {error.name}",
-            next_step="pip install 'card-portfolio-anomaly-detection[spark]'",
-        ) from error
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
     # Executors on this machine use this Python and what is installed in it.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("cardwatch")

@@ -142,7 +142,7 @@ def _until(holds: Any, what: str) -> None:
 class SparkRun:
     """A run that was started."""
 
-    process: subprocess.Popen[str]
+    process: psutil.Popen
 
     def wait_for(self, text: str) -> None:
         """Read what it logs up to a line with a text."""
@@ -158,16 +158,21 @@ class SparkRun:
         return Outcome(self.process.returncode, out, err)
 
 
-def start_run(folder: Path, settings: dict[str, Any], *words: str) -> SparkRun:
-    """Start a run on Spark with a configuration, in `folder`."""
+@contextmanager
+def spark_run(folder: Path, settings: dict[str, Any], *words: str) -> Iterator[SparkRun]:
+    """Run on Spark with a configuration, in `folder`; what is left of it ends with the test."""
     (folder / "spark.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    return SparkRun(
-        subprocess.Popen(
-            [PROGRAMS / "cardwatch", "run", "--config", "spark.yaml", *words],
-            cwd=folder,
-            env={**environment({"LOG_LEVEL": "INFO"}), "SPARK_LOCAL_IP": "127.0.0.1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    )
+    with psutil.Popen(
+        [PROGRAMS / "cardwatch", "run", "--config", "spark.yaml", *words],
+        cwd=folder,
+        env={**environment({"LOG_LEVEL": "INFO"}), "SPARK_LOCAL_IP": "127.0.0.1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield SparkRun(process)
+        finally:
+            if process.poll() is None:
+                for child in (*process.children(recursive=True), process):
+                    child.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 from command_line import cardwatch, contents
 from odd_rows import odd_transactions, odd_weekly
 from small_portfolio import WEEK
-from spark_cluster import Cluster, SparkRun, cluster, start_run
+from spark_cluster import Cluster, SparkRun, cluster, spark_run
 
 from cardwatch.manifest import load_manifest
 from cardwatch.outputs import OutputFile
@@ -64,28 +65,36 @@ def same(folder: Path) -> None:
     assert b"UNIT_ERROR" in other[OutputFile.QUARANTINE.of(WEEK)]
 
 
-def score(folder: Path, spark: Cluster, rows: pa.Table) -> SparkRun:
+@contextmanager
+def scoring(folder: Path, spark: Cluster, rows: pa.Table, **options: str) -> Iterator[SparkRun]:
     """Score a portfolio with the embedded engine into ``a``, and begin to on Spark into ``b``."""
-    data = delivered(folder / "data", rows)
+    data, engine = delivered(folder / "data", rows), spark.settings
     embedded(folder, settings(data, "a"))
-    config = settings(data, "b", engine=spark.settings)
-    return start_run(folder, config, "--reporting-week", WEEK.label)
+    engine["spark"] |= options
+    with spark_run(
+        folder, settings(data, "b", engine=engine), "--reporting-week", WEEK.label
+    ) as run:
+        yield run
 
 
 def test_every_oddity_comes_to_the_same_though_an_executor_dies(
     tmp_path: Path, spark: Cluster
 ) -> None:
-    run = score(tmp_path, spark, odd_weekly())
-    run.wait_for("step contract took")
-    executors = spark.executors()
-    assert len(executors) == 2, "two processes do the work"
-    executors[0].kill()
-    done = run.end()
+    with scoring(tmp_path, spark, odd_weekly(), scores=str(tmp_path / "scores")) as run:
+        run.wait_for("step contract took")
+        executors = spark.executors()
+        assert len(executors) == 2, "two processes do the work"
+        executors[0].kill()
+        done = run.end()
     assert done.exit_code == 0, done.err
     same(tmp_path)
+    name = OutputFile.SCORES.of(WEEK)
+    written = pq.read_table(tmp_path / "scores" / name).sort_by("anomaly_rank")
+    assert written.equals(pq.read_table(tmp_path / "b" / name)), "the executors wrote the same"
 
 
 def test_every_oddity_of_transactions_comes_to_the_same(tmp_path: Path, spark: Cluster) -> None:
-    done = score(tmp_path, spark, odd_transactions()).end()
+    with scoring(tmp_path, spark, odd_transactions()) as run:
+        done = run.end()
     assert done.exit_code == 0, done.err
     same(tmp_path)

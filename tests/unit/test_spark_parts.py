@@ -1,0 +1,168 @@
+"""What executors do, without a cluster: parts judged apart come to what the whole comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from odd_rows import odd_transactions, odd_weekly
+from small_portfolio import WEEK
+
+from cardwatch.config import ContractConfig
+from cardwatch.contract import check_contract
+from cardwatch.contract.part import Known, Part
+from cardwatch.engine import Engine
+from cardwatch.schema import Checked
+from cardwatch.sources.columns import ColumnSettings
+from cardwatch.sources.memory import MemorySource
+from cardwatch.sources.parts import ITEM
+from cardwatch.sources.week_lookup import WeekLookup
+from cardwatch.sources.week_values import WeekReader
+from cardwatch.spark.judging import (
+    CELL,
+    CUSTOMER,
+    FACTS,
+    QUARANTINE,
+    WAITING_CELL,
+    Settled,
+    Task,
+    first_round,
+    quarantined,
+    second_round,
+)
+from cardwatch.spark.pieces import unpack, whole_customers
+from cardwatch.spark.questions import asked, precise_weeks
+from cardwatch.spark.rows import ID, Reading, delivered_rows, describe_rows
+
+RULES = ContractConfig(on_unusable="warn", max_quarantined_share=0.5)
+READER = WeekReader("UTC", "guide")
+REFERENCES = WEEK.window(12)
+PARTS = 3
+QUARANTINE_COLUMNS = "reason, week_value, customer_id, mcc, amount, transaction_count, detail"
+
+Found = dict[str, list[tuple[object, ...]]]
+
+
+def whole(engine: Engine, rows: pa.Table) -> tuple[Checked, Found]:
+    """Judge a delivery as a whole."""
+    delivery = MemorySource(rows, engine).read(WEEK, len(REFERENCES))
+    checked = check_contract(delivery, RULES, engine)
+    queries = {
+        "customer": "SELECT customer_id FROM customer ORDER BY customer_key",
+        "cell": "SELECT customer_key, mcc, week_index, spend_cents, transaction_count FROM cell",
+        "quarantine": f"SELECT {QUARANTINE_COLUMNS}, row_copies FROM quarantine",
+    }
+    return checked, {name: engine.execute(sql).fetchall() for name, sql in queries.items()}
+
+
+def parts(engine: Engine, rows: pa.Table) -> tuple[Task, list[pa.RecordBatch]]:
+    """Read a delivery and part it by customer, as Spark does."""
+    given = rows.append_column(ITEM, pa.array(["rows in memory"] * rows.num_rows))
+    part = describe_rows(engine, given, ColumnSettings("auto", {}), READER, "rows in memory")
+    weeks = tuple(week.monday for week in (*REFERENCES, WEEK))
+    reading = Reading(part, READER, weeks)
+    found = delivered_rows(engine, WeekLookup(engine, READER), reading, given).sort_by(ID)
+    task = Task(
+        WEEK,
+        REFERENCES,
+        part.shape,
+        "rows in memory",
+        tuple(part.extras),
+        RULES,
+        Known("EUR"),
+        "200MB",
+    )
+    ids = found[ID].combine_chunks()
+    distinct = pc.unique(ids).to_pylist()
+    bounds = [distinct[len(distinct) * at // PARTS] for at in range(1, PARTS)]
+    named = [
+        sum(each is not None and each >= bound for bound in bounds) for each in ids.to_pylist()
+    ]
+    groups = [found.filter(pa.array([at == group for group in named])) for at in range(PARTS)]
+    return task, [group.combine_chunks().to_batches()[0] for group in groups]
+
+
+def judged(task: Task, groups: list[pa.RecordBatch]) -> tuple[list[Settled], Found, set[int]]:
+    """Judge the parts in both rounds; batches are cut as Spark might cut them."""
+    first = [list(first_round(iter(_cut(group, 500)), task)) for group in groups]
+    known = [cast("Part", unpack(batches[0]["blob"][0].as_py())) for batches in first]
+    waiting = {at for at, part in enumerate(known) if part.waiting}
+    later = replace(task, known=replace(task.known, tickets=usual_tickets(first)))
+    settled, found = list[Settled](), Found(customer=[], cell=[], quarantine=[])
+    offset = 0
+    for batches in first:
+        rows = pa.Table.from_batches(second_round(iter(_joined(batches)), later))
+        of = {kind: rows.filter(pc.field("kind") == kind) for kind in range(6)}
+        settled.append(cast("Settled", unpack(of[FACTS]["blob"][0].as_py())))
+        found["customer"] += [(each,) for each in of[CUSTOMER]["customer_id"].to_pylist()]
+        names = ("customer_key", "mcc", "week_index", "spend_cents", "transaction_count")
+        for key, *rest in zip(*(of[CELL][name].to_pylist() for name in names), strict=True):
+            found["cell"].append((key + offset, *rest))
+        offset += settled[-1].customers
+        schema = pa.schema([(name.strip(), pa.string()) for name in QUARANTINE_COLUMNS.split(",")])
+        schema = schema.append(pa.field("row_copies", pa.int64()))
+        packed = of[QUARANTINE].to_batches()
+        for batch in quarantined(iter(packed), schema.insert(7, pa.field("source", pa.string()))):
+            found["quarantine"] += list(
+                zip(*batch.drop_columns("source").to_pydict().values(), strict=True)
+            )
+    return settled, found, waiting
+
+
+def usual_tickets(first: list[list[pa.RecordBatch]]) -> dict[int, float]:
+    """Return the median ticket of each category, of those who wait too."""
+    tickets: dict[int, list[float]] = {}
+    for row in (row for batches in first for batch in batches for row in batch.to_pylist()):
+        in_history = row["kind"] == WAITING_CELL or (
+            row["kind"] == CELL and row["week_index"] < len(REFERENCES)
+        )
+        if in_history and row["spend_cents"] > 0 and row["transaction_count"] > 0:
+            ticket = row["spend_cents"] / row["transaction_count"]
+            tickets.setdefault(row["mcc"], []).append(ticket)
+    return {mcc: median(each) for mcc, each in tickets.items()}
+
+
+def _cut(batch: pa.RecordBatch, rows: int) -> Iterator[pa.RecordBatch]:
+    return (batch.slice(at, rows) for at in range(0, batch.num_rows, rows))
+
+
+def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    return list(pa.Table.from_batches(batches).combine_chunks().to_batches(1_000))
+
+
+@pytest.mark.parametrize("rows", [odd_weekly, odd_transactions])
+def test_parts_judged_apart_come_to_what_the_whole_comes_to(
+    tmp_path: Path, rows: Callable[[], pa.Table]
+) -> None:
+    given = rows()
+    with Engine("300MB", temp_directory=tmp_path) as engine:
+        checked, expected = whole(engine, given)
+    with Engine("300MB", temp_directory=tmp_path) as engine:
+        task, groups = parts(engine, given)
+    if task.shape == "transactions":
+        answers = asked(iter(groups), task, precise_weeks)
+        weeks = {week for answer in answers for week in answer["week_index"].to_pylist()}
+        task = replace(task, known=replace(task.known, precise_weeks=tuple(sorted(weeks))))
+    settled, found, waiting = judged(task, groups)
+    assert waiting, "somebody waits for the usual tickets"
+    assert {name: sorted(each, key=repr) for name, each in found.items()} == {
+        name: sorted(each, key=repr) for name, each in expected.items()
+    }
+    tally = settled[0].tally + settled[1].tally + settled[2].tally
+    assert tally.coverage == checked.coverage
+    assert tally.findings == checked.findings
+
+
+def test_a_customer_is_never_parted() -> None:
+    keys = [0, 0, 1, 2, 2, 2, 3, 5, 5, 9]
+    batches = [pa.record_batch({"customer_key": [key]}) for key in keys]
+    pieces = [each["customer_key"].to_pylist() for each in whole_customers(iter(batches), 2)]
+    assert sum(pieces, []) == keys
+    assert all(len(set(piece)) <= 3 for piece in pieces)
+    assert sum(len(set(piece)) for piece in pieces) == len(set(keys))
