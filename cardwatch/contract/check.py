@@ -102,7 +102,7 @@ def check_contract(
         mask(engine, rules)
     renumber_customers(engine)
     make_quarantine(engine)
-    tally = count(engine, delivery)
+    tally = count(engine, delivery, int(engine.scalar("SELECT count(*) FROM customer")))
     cache_warnings = (*recalled.warnings, *remember(cache, recalled, delivery, engine))
     engine.run_file(PACKAGE, "finish")
     engine.drop(_LEFTOVERS)

@@ -76,8 +76,8 @@ class Part:
         Largest ticket of the scored week in cents, by merchant category.
     digests : mapping of int to WeekSums
         By week index, of everybody, those who wait too; empty in the second round.
-    waiting : int
-        How many customers wait.
+    customers, waiting : int
+        How many there are, those who wait among them, and how many wait.
     """
 
     tally: Tally
@@ -85,6 +85,7 @@ class Part:
     has_suspects: bool
     largest: Mapping[int, float]
     digests: Mapping[int, WeekSums] = field(default_factory=dict)
+    customers: int = 0
     waiting: int = 0
 
 
@@ -92,7 +93,8 @@ def judge_part(engine: Engine, delivery: Delivery, rules: ContractConfig, known:
     """Accept or set aside the rows of some customers.
 
     Makes ``customer``, ``cell`` and ``quarantine`` of them, and where `known` has no tickets yet
-    ``waiting_cell`` and ``waiting_row`` of those who wait, who are not in the others.
+    ``waiting``, ``waiting_cell`` and ``waiting_row`` of those who wait: they are numbered, and in
+    none of the others.
 
     Raises
     ------
@@ -109,16 +111,19 @@ def judge_part(engine: Engine, delivery: Delivery, rules: ContractConfig, known:
         digests, waiting = {}, 0
         if known.tickets is None:
             digests = week_sums(engine)
-            waiting = _let_wait(engine, delivery, rules, largest)
+            waiting = _find_waiting(engine, delivery, rules, largest)
         else:
             _keep_tickets(engine, known.tickets)
             drop_unit_errors(engine, delivery, rules)
     mask(engine, rules)
     renumber_customers(engine)
+    if waiting:
+        engine.run_file(PACKAGE, "without_waiting")
     make_quarantine(engine)
-    tally = count(engine, delivery)
+    customers = int(engine.scalar("SELECT count(*) FROM customer"))
+    tally = count(engine, delivery, customers - waiting)
     engine.run_file(PACKAGE, "finish")
-    return Part(tally, ids, has_suspects, largest, digests, waiting)
+    return Part(tally, ids, has_suspects, largest, digests, customers, waiting)
 
 
 def _roll_up(engine: Engine, delivery: Delivery, rules: ContractConfig, known: Known) -> bool:
@@ -144,18 +149,21 @@ def _keep_tickets(engine: Engine, tickets: Mapping[int, float]) -> None:
     engine.append("category_ticket", pa.table(made))
 
 
-def _let_wait(
+def _find_waiting(
     engine: Engine, delivery: Delivery, rules: ContractConfig, largest: Mapping[int, float]
 ) -> int:
-    """Take out who is far above the own usual ticket, whatever the category's; count them."""
+    """Find who is far above the own usual ticket, whatever the category's, and count them."""
     limits = unit_limits(delivery, rules)
     _keep_tickets(engine, dict.fromkeys(largest, 0.0))
     engine.run_file(PACKAGE, f"unit_suspects_{delivery.shape}", **limits)
     engine.run_file(PACKAGE, "waiting", **limits)
+    found = int(engine.scalar("SELECT count(*) FROM waiting"))
+    if not found:
+        return 0
     customer = describe(engine, delivery)["customer_id"].text
     rows = delivery.select(Window.of(delivery).weeks)
     engine.execute(
         f"CREATE OR REPLACE TABLE {WAITING_ROWS} AS SELECT d.* FROM ({rows}) AS d"
         f" WHERE {customer} IN (SELECT customer_id FROM waiting)"
     )
-    return int(engine.scalar("SELECT count(*) FROM waiting"))
+    return found

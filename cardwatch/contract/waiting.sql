@@ -1,10 +1,9 @@
 -- Customers with an amount of the scored week far above their own usual one, in some category: whether it
 -- is a unit error, only the usual ticket of the category can tell.
--- in:  unit_suspect (every ticket of the scored week), rolled_up, customer, delivered_customer,
---      set_aside, $scored (index of the scored week), $low (ratio), $weeks_needed
+-- in:  unit_suspect (every ticket of the scored week), rolled_up, customer, $scored (index of the scored
+--      week), $low (ratio), $weeks_needed
 -- out: waiting (customer_key, customer_id); waiting_cell (mcc, spend_cents, transaction_count): what
---      they did in the reference weeks; the other tables without them (customer
---      when it is numbered anew)
+--      they did in the reference weeks
 CREATE OR REPLACE TABLE waiting AS
 SELECT customer_key, customer_id
 FROM customer
@@ -29,9 +28,3 @@ WHERE
     AND spend_cents > 0
     AND transaction_count > 0
     AND customer_key IN (SELECT customer_key FROM waiting);
-
-DELETE FROM rolled_up WHERE customer_key IN (SELECT customer_key FROM waiting);
-
-DELETE FROM set_aside WHERE customer_id IN (SELECT customer_id FROM waiting);
-
-DELETE FROM delivered_customer WHERE customer_id IN (SELECT customer_id FROM waiting);

@@ -7,11 +7,11 @@ what `cardwatch.contract.check` comes to, but for the digests of weeks, which ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from operator import add
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
@@ -28,7 +28,7 @@ from cardwatch.contract.window import Window
 from cardwatch.engine import Engine
 from cardwatch.errors import SourceError
 from cardwatch.schema import Checked, Delivery
-from cardwatch.spark.engine import PART, SparkEngine, ddl, element, offsets
+from cardwatch.spark.engine import SparkEngine, ddl, element, offsets
 from cardwatch.spark.failures import naming_failures
 from cardwatch.spark.judging import (
     CELL,
@@ -36,9 +36,10 @@ from cardwatch.spark.judging import (
     CUSTOMER,
     DELIVERED_ROWS,
     FACTS,
+    PART,
     QUARANTINE,
+    WAITING,
     WAITING_CELL,
-    Settled,
     Task,
     first_round,
     quarantined,
@@ -53,7 +54,6 @@ from cardwatch.spark.tickets import usual_tickets
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Facts = TypeVar("Facts")
 QUARANTINE_COLUMNS = (
     "reason",
     "week_value",
@@ -82,21 +82,23 @@ def check_in_spark(
         raise TypeError("only a delivery in Spark can be judged there")
     task = _task(delivery, rules, engine, currency)
     parts = engine.parts_for(delivery.rows or 0)
-    parted = delivery.frame.repartitionByRange(parts, ID)
-    first = parted.mapInArrow(partial(first_round, task=task), ddl(COLUMNS)).persist()
-    try:
-        judged = [cast("Part", facts) for facts in _facts(first).values()]
-        _refuse_cards(judged, delivery, task, engine)
-        if any(part.waiting for part in judged):
-            task = replace(task, known=replace(task.known, tickets=_tickets(first, judged, task)))
-        second = engine.keep(
-            "judged", _with_part(first.mapInArrow(partial(second_round, task=task), ddl(COLUMNS)))
-        )
-        settled = {part: cast("Settled", facts) for part, facts in _facts(second).items()}
-    finally:
-        first.unpersist()
-    _show_tables(engine, second, {part: each.customers for part, each in settled.items()})
-    tally = _total(delivery, settled)
+    parted = delivery.frame.repartitionByRange(parts, ID).drop(ID)
+    work = partial(first_round, task=task)
+    first = engine.keep("judged", _with_part(parted.mapInArrow(work, ddl(COLUMNS))))
+    by_part = _facts(first)
+    judged, later = list(by_part.values()), list[Part]()
+    _refuse_cards(judged, delivery, task, engine)
+    rows = first
+    if any(part.waiting for part in judged):
+        task = replace(task, known=replace(task.known, tickets=_tickets(first, judged, task)))
+        waited = first.where(f"kind = {WAITING}").select("blob", PART)
+        schema = ddl(COLUMNS | {PART: "INTEGER"})
+        second = waited.mapInArrow(partial(second_round, task=task), schema)
+        second = engine.keep("judged_later", second)
+        later = list(_facts(second).values())
+        rows = first.unionByName(second)
+    _show_tables(engine, rows, {part: each.customers for part, each in by_part.items()})
+    tally = _total(delivery, [*judged, *later], sum(part.customers for part in judged))
     sums: dict[int, WeekSums] = {}
     for part in judged:
         for week, digest in part.digests.items():
@@ -117,6 +119,7 @@ def _task(
         delivery.extra_columns,
         rules,
         Known(currency.strip().upper()),
+        delivery.reading,
         engine.task_memory,
     )
     columns = _columns(delivery, task, engine)
@@ -136,9 +139,7 @@ def _task(
 
 def _columns(delivery: SparkDelivery, task: Task, engine: SparkEngine) -> Columns:
     """Return the delivered columns, with the types they have on an executor."""
-    with naming_failures():
-        nothing = delivery.frame.drop(ID).limit(0).toArrow()
-    engine.connection.register(DELIVERED_ROWS, nothing)
+    engine.connection.register(DELIVERED_ROWS, delivery.nothing)
     try:
         return describe(engine, task.delivery())
     finally:
@@ -146,17 +147,17 @@ def _columns(delivery: SparkDelivery, task: Task, engine: SparkEngine) -> Column
 
 
 def _ask(delivery: SparkDelivery, task: Task, question: Question, schema: str) -> pa.Table:
-    frame = delivery.frame.mapInArrow(partial(asked, task=task, question=question), schema)
+    frame = delivery.frame.drop(ID).mapInArrow(partial(asked, task=task, question=question), schema)
     with naming_failures():
         return frame.distinct().toArrow() if "count" not in schema else frame.toArrow()
 
 
-def _facts(frame: DataFrame) -> dict[int, object]:
-    """Return what each part found; by part, where parts are told apart."""
-    found = frame.where(f"kind = {FACTS}")
+def _facts(frame: DataFrame) -> dict[int, Part]:
+    """Return what each part found."""
+    found = frame.where(f"kind = {FACTS}").select(PART, "blob")
     with naming_failures():
         rows = found.toArrow().to_pylist()
-    return {row.get(PART, at): unpack(row["blob"]) for at, row in enumerate(rows)}
+    return {row[PART]: cast("Part", unpack(row["blob"])) for row in rows}
 
 
 def _with_part(frame: DataFrame) -> DataFrame:
@@ -174,7 +175,7 @@ def _refuse_cards(
     if not any(part.has_suspects for part in parts):
         return
     for name in _columns(delivery, task, engine).texts:
-        values = delivery.frame.mapInArrow(
+        values = delivery.frame.drop(ID).mapInArrow(
             partial(asked, task=task, question=Texts(name)), "value string"
         )
         with naming_failures():
@@ -212,13 +213,14 @@ def _show_tables(engine: SparkEngine, judged: DataFrame, customers: Mapping[int,
     engine.show("quarantine", rows)
 
 
-def _total(delivery: SparkDelivery, settled: Mapping[int, Settled]) -> Tally:
-    if not settled:
+def _total(delivery: SparkDelivery, parts: Sequence[Part], customers: int) -> Tally:
+    """Add up the counts, and check that nobody was lost."""
+    if not parts:
         raise SourceError(
             "The weeks that were asked for have no rows any more",
             where=delivery.origin,
             next_step="Run it again; the data changed while it was read",
         )
-    tally = reduce(add, (each.tally for each in settled.values()))
-    check_counts(tally.coverage, sum(each.customers for each in settled.values()))
+    tally = reduce(add, (each.tally for each in parts))
+    check_counts(tally.coverage, customers)
     return tally

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-PART = "cardwatch_part"
+PART = "cardwatch_rows"
 PLACE = "cardwatch_place"
 _IN_PART = 2**33
 """monotonically_increasing_id numbers the rows of a partition from a multiple of this."""

@@ -1,8 +1,8 @@
 """The contract on an executor: the rows of a range of customers become accepted ones.
 
-Two rounds over the same partitions. The first judges everybody but those who wait for the usual
-tickets of the categories (`cardwatch.contract.part`); the second judges these and numbers the
-customers of the partition. Both yield one stream of rows of several kinds.
+The first round numbers all customers of a partition and judges those who need not wait for the
+usual tickets of the categories (`cardwatch.contract.part`); the second one judges these, from the
+few rows that the first put aside. Both yield one stream of rows of several kinds.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cardwatch.config import ContractConfig
-from cardwatch.contract.part import WAITING_ROWS, Known, Part, judge_part
-from cardwatch.contract.tally import Tally
-from cardwatch.engine import BATCH_ROWS, Engine
+from cardwatch.contract.part import WAITING_ROWS, Known, judge_part
+from cardwatch.engine import Engine
 from cardwatch.schema import Delivery, Shape
 from cardwatch.sources.quoting import date_list
+from cardwatch.sources.week_lookup import WeekLookup
 from cardwatch.spark.pieces import pack, unpack
-from cardwatch.spark.rows import ID
+from cardwatch.spark.rows import Reading, delivered_rows
 from cardwatch.week import ReportingWeek
 
 FACTS, CUSTOMER, WAITING, WAITING_CELL, CELL, QUARANTINE = range(6)
@@ -51,6 +50,8 @@ SCHEMA = pa.schema(
         ("blob", pa.binary()),
     ]
 )
+PART = "cardwatch_part"
+"""Column that tells the partitions of customers apart."""
 DELIVERED_ROWS = "source_rows"
 """Table of the delivered rows of a partition."""
 _CELLS = "SELECT customer_key, mcc, week_index, spend_cents, transaction_count FROM cell"
@@ -62,6 +63,8 @@ class Task:
 
     Attributes
     ----------
+    reading : Reading
+        How the rows are read.
     memory_limit : str
         Of the engine that judges a partition.
     """
@@ -73,6 +76,7 @@ class Task:
     extra_columns: tuple[str, ...]
     rules: ContractConfig
     known: Known
+    reading: Reading
     memory_limit: str
 
     def delivery(self) -> Delivery:
@@ -95,84 +99,62 @@ class Task:
         return f"SELECT * FROM {DELIVERED_ROWS} WHERE {wanted}"
 
 
-@dataclass(frozen=True)
-class Settled:
-    """What a partition came to in the end: its counts, and how many customers it has."""
-
-    tally: Tally
-    customers: int
-
-
 def first_round(batches: Iterator[pa.RecordBatch], task: Task) -> Iterator[pa.RecordBatch]:
     """Judge the delivered rows of a partition; customers are numbered from 0."""
     with Engine(memory_limit=task.memory_limit, threads=1) as engine:
-        if not _fill(engine, (batch.drop_columns(ID) for batch in batches)):
+        lookup = WeekLookup(engine, task.reading.reader)
+        given = (pa.Table.from_batches([batch]) for batch in batches)
+        if not _fill(engine, (delivered_rows(engine, lookup, task.reading, g) for g in given)):
             return
         part = judge_part(engine, task.delivery(), task.rules, task.known)
         yield _blob(FACTS, pack(part))
         for batch in engine.batches("SELECT * FROM customer ORDER BY customer_key"):
             yield _batch(CUSTOMER, batch)
         if part.waiting:
-            for batch in engine.batches(f"SELECT * FROM {WAITING_ROWS}"):
-                yield _blob(WAITING, _to_bytes(batch))
+            numbers = engine.arrow("SELECT customer_id, customer_key FROM waiting")
+            rows = engine.arrow(f"SELECT * FROM {WAITING_ROWS}")
+            yield _blob(WAITING, pack((numbers, rows)))
             for batch in engine.batches("SELECT * FROM waiting_cell"):
                 yield _batch(WAITING_CELL, batch)
         yield from _judged_rows(engine)
 
 
 def second_round(batches: Iterator[pa.RecordBatch], task: Task) -> Iterator[pa.RecordBatch]:
-    """Judge who waited, and number all customers of the partition by their ids."""
-    part, ids, waiting = None, list[pa.Array](), list[pa.RecordBatch]()
-    later, runs = None, _runs(batches)
-    for batch in runs:
-        kind = batch["kind"][0].as_py()
-        if kind == FACTS:
-            part = cast("Part", unpack(batch["blob"][0].as_py()))
-        elif kind == CUSTOMER:
-            ids.append(batch["customer_id"])
-        elif kind == WAITING:
-            waiting += _from_bytes(batch["blob"][0].as_py())
-        elif kind != WAITING_CELL:
-            later = batch
-            break
-    if part is None:
-        return
+    """Judge who waited; they have their numbers, and the part they are of."""
+    for batch in batches:
+        for content, part in zip(batch["blob"].to_pylist(), batch[PART].to_pylist(), strict=True):
+            numbers, rows = cast("tuple[pa.Table, pa.Table]", unpack(content))
+            for judged in _judged_later(numbers, rows, task):
+                yield judged.append_column(PART, pa.array([part] * judged.num_rows, pa.int32()))
+
+
+def _judged_later(numbers: pa.Table, rows: pa.Table, task: Task) -> Iterator[pa.RecordBatch]:
+    number = dict(zip(*numbers.to_pydict().values(), strict=True))
     with Engine(memory_limit=task.memory_limit, threads=1) as engine:
-        tally, own = part.tally, pa.concat_arrays(ids) if ids else pa.array([], pa.string())
-        others = pa.array([], pa.string())
-        if waiting:
-            _fill(engine, iter(waiting))
-            tally += judge_part(engine, task.delivery(), task.rules, task.known).tally
-            found = engine.arrow("SELECT customer_id FROM customer ORDER BY customer_key")
-            others = found["customer_id"].combine_chunks().cast(pa.string())
-        names, keys = _numbered(own, others)
-        yield _blob(FACTS, pack(Settled(tally, len(names))))
-        yield from _batches_of(
-            CUSTOMER,
-            pa.table(
-                {
-                    "customer_key": pa.array(np.arange(len(names), dtype=np.int32)),
-                    "customer_id": names,
-                }
-            ),
-        )
-        for batch in _chained(later, runs):
-            yield _renumbered(batch, keys[: len(own)])
-        if waiting:
-            for batch in _judged_rows(engine):
-                yield _renumbered(batch, keys[len(own) :])
+        _fill(engine, iter([rows]))
+        yield _blob(FACTS, pack(judge_part(engine, task.delivery(), task.rules, task.known)))
+        names = engine.arrow("SELECT customer_id FROM customer ORDER BY customer_key")
+        keys = np.array([number[name] for name in names["customer_id"].to_pylist()], np.int32)
+        for batch in _judged_rows(engine):
+            if batch["kind"][0].as_py() == CELL:
+                own = pa.array(keys[batch["customer_key"].to_numpy()], pa.int32())
+                yield batch.set_column(1, "customer_key", own)
+            else:
+                yield batch
 
 
-def _fill(engine: Engine, batches: Iterator[pa.RecordBatch]) -> int:
+def _fill(engine: Engine, tables: Iterator[pa.Table]) -> int:
     """Copy rows into the engine's table of delivered rows; return how many there were."""
     rows = 0
-    for batch in batches:
-        if not rows:
-            engine.connection.register("first_rows", pa.Table.from_batches([batch]))
+    for table in tables:
+        if not engine.scalar(
+            "SELECT count(*) FROM duckdb_tables() WHERE table_name = $name", name=DELIVERED_ROWS
+        ):
+            engine.connection.register("first_rows", table)
             engine.execute(f"CREATE TABLE {DELIVERED_ROWS} AS SELECT * FROM first_rows LIMIT 0")
             engine.connection.unregister("first_rows")
-        engine.append(DELIVERED_ROWS, batch)
-        rows += batch.num_rows
+        engine.append(DELIVERED_ROWS, table)
+        rows += table.num_rows
     return rows
 
 
@@ -181,45 +163,6 @@ def _judged_rows(engine: Engine) -> Iterator[pa.RecordBatch]:
         yield _blob(QUARANTINE, _to_bytes(batch))
     for batch in engine.batches(f"{_CELLS} ORDER BY customer_key, mcc, week_index"):
         yield _batch(CELL, batch)
-
-
-def _numbered(own: pa.Array, others: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Return all ids in order, and the number of each of the given ones in it."""
-    names = pa.concat_arrays([own, others])
-    order = pc.sort_indices(names).to_numpy()
-    keys = np.empty(len(order), dtype=np.int32)
-    keys[order] = np.arange(len(order), dtype=np.int32)
-    return names.take(pa.array(order)), keys
-
-
-def _renumbered(batch: pa.RecordBatch, keys: np.ndarray) -> pa.RecordBatch:
-    if batch["kind"][0].as_py() != CELL:
-        return batch
-    made = pa.array(keys[batch["customer_key"].to_numpy()], pa.int32())
-    return batch.set_column(1, "customer_key", made)
-
-
-def _runs(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Part batches where the kind changes: Spark joins rows as it likes."""
-    for batch in batches:
-        kinds = batch["kind"].to_numpy()
-        ends = [*np.flatnonzero(np.diff(kinds)) + 1, len(kinds)]
-        for start, end in zip([0, *ends[:-1]], ends, strict=True):
-            if end > start:
-                yield batch.slice(start, end - start)
-
-
-def _chained(
-    first: pa.RecordBatch | None, rest: Iterator[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    if first is not None:
-        yield first
-        yield from rest
-
-
-def _batches_of(kind: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
-    for batch in rows.to_batches(BATCH_ROWS):
-        yield _batch(kind, batch)
 
 
 def _batch(kind: int, rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -11,9 +11,10 @@ from cardwatch.contract.columns import Columns, currency_sql
 from cardwatch.contract.delivered import describe, keep_currency, present_rows, show_usable
 from cardwatch.contract.window import PACKAGE
 from cardwatch.engine import Engine
+from cardwatch.sources.week_lookup import WeekLookup
 from cardwatch.spark.judging import DELIVERED_ROWS, Task
 from cardwatch.spark.pieces import pack
-from cardwatch.spark.rows import ID
+from cardwatch.spark.rows import delivered_rows
 
 Question = Callable[[Engine, Task, Columns], pa.Table]
 _MEMORY = "200MB"
@@ -24,8 +25,10 @@ def asked(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the answer of each batch of delivered rows."""
     with Engine(memory_limit=_MEMORY, threads=1) as engine:
+        lookup = WeekLookup(engine, task.reading.reader)
         for batch in batches:
-            rows = pa.Table.from_batches([batch.drop_columns(ID)])
+            given = pa.Table.from_batches([batch])
+            rows = delivered_rows(engine, lookup, task.reading, given)
             engine.connection.register(DELIVERED_ROWS, rows)
             yield from question(engine, task, describe(engine, task.delivery())).to_batches()
             engine.connection.unregister(DELIVERED_ROWS)

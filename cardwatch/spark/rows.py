@@ -12,7 +12,6 @@ from datetime import date
 
 import pyarrow as pa
 
-from cardwatch.contract.columns import Column as DeliveredColumn
 from cardwatch.engine import Engine
 from cardwatch.sources.columns import ColumnSettings, find_layout
 from cardwatch.sources.parts import (
@@ -31,11 +30,9 @@ from cardwatch.sources.week_lookup import WeekLookup
 from cardwatch.sources.week_values import WeekReader
 
 ID = "cardwatch_id"
-"""The customer id as text: what rows are parted by."""
+"""Column of the customer id as text: what rows are parted by."""
 _GIVEN = "given_rows"
 _MEMORY = "200MB"
-_FEW = 20
-"""Texts that name no week, kept of each batch for the message about data without weeks."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +73,8 @@ def describe_rows(
 def counted(batches: Iterator[pa.RecordBatch], reading: Reading) -> Iterator[pa.RecordBatch]:
     """Yield how many rows each week has: ``monday, week_text, row_count``.
 
-    The text is told of some rows whose week cannot be read. Only the column that says when, and
-    `ITEM`, need be there.
+    The text is NULL where times are read. Only the column that says when, and `ITEM`, need be
+    there.
     """
     part = reading.part
     with _small_engine() as engine:
@@ -92,7 +89,7 @@ def counted(batches: Iterator[pa.RecordBatch], reading: Reading) -> Iterator[pa.
             yield pa.RecordBatch.from_pydict(
                 {
                     "monday": pa.array([row["monday"] for row in found], pa.date32()),
-                    "week_text": pa.array(_unread(found), pa.string()),
+                    "week_text": pa.array([row["week_text"] for row in found], pa.string()),
                     "row_count": pa.array([row["row_count"] for row in found], pa.int64()),
                 }
             )
@@ -101,7 +98,7 @@ def counted(batches: Iterator[pa.RecordBatch], reading: Reading) -> Iterator[pa.
 def delivered(
     batches: Iterator[pa.RecordBatch], reading: Reading, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of the wanted and of no known week, as a `Delivery` has them, and `ID`."""
+    """Yield the rows of the wanted and of no known week, as a `Delivery` has them."""
     with _small_engine() as engine:
         lookup = WeekLookup(engine, reading.reader)
         for batch in batches:
@@ -114,15 +111,13 @@ def delivered_rows(
 ) -> pa.Table:
     """Return those of some rows."""
     part = reading.part
-    kinds = shared_kinds([part])
-    customer = DeliveredColumn("customer_id", kinds["customer_id"]).text
-    columns = delivered_columns(part, kinds, tuple(part.extras))
+    columns = delivered_columns(part, shared_kinds([part]), tuple(part.extras))
     with _given(engine, rows):
         if not part.local_time:
             texts = engine.rows(f"SELECT DISTINCT {part.week_text} AS text FROM {_GIVEN}")
             lookup.learn({row["text"] for row in texts})
         chosen = chosen_rows(part, Chosen((), reading.weeks, unreadable=True), lookup.table)
-        return engine.arrow(f"SELECT *, {customer} AS {ID} FROM (SELECT {columns} FROM {chosen})")
+        return engine.arrow(f"SELECT {columns} FROM {chosen}")
 
 
 @contextmanager
@@ -142,9 +137,3 @@ def _given(engine: Engine, rows: pa.Table) -> Iterator[None]:
 
 def _scan(items: Sequence[str]) -> str:
     return _GIVEN
-
-
-def _unread(found: Sequence[dict[str, object]]) -> list[object]:
-    texts = [row["week_text"] if row["monday"] is None else None for row in found]
-    kept = [text for text in texts if text is not None][:_FEW]
-    return [text if text in kept else None for text in texts]

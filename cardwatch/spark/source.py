@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from cardwatch.config import Config
 from cardwatch.engine import EngineError
@@ -19,21 +21,37 @@ from cardwatch.sources.week_lookup import WeekLookup
 from cardwatch.sources.week_values import MAX_WEEK_TEXTS, WeekReader, no_weeks, too_many_weeks
 from cardwatch.spark.engine import SparkEngine
 from cardwatch.spark.failures import naming_failures, naming_unreadable
-from cardwatch.spark.rows import Reading, counted, delivered, delivered_rows, describe_rows
+from cardwatch.spark.rows import ID, Reading, counted, delivered, delivered_rows, describe_rows
 from cardwatch.week import ReportingWeek
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
+_MARGIN = timedelta(days=2)
+"""No two places on earth are further apart in local time."""
+_MANY_TEXTS = 2_000
 _FILE = "_metadata.file_name"
 """What Spark says of a row's file."""
 
 
 @dataclass(frozen=True)
 class SparkDelivery(Delivery):
-    """A delivery whose rows stay in Spark; see `rows.delivered` for the columns."""
+    """A delivery whose rows stay in Spark.
+
+    Attributes
+    ----------
+    frame : pyspark.sql.DataFrame
+        The rows as they lie there, with `ITEM` and `ID`; those of other weeks are left out where
+        that needs no reading.
+    reading : Reading
+        How they are read.
+    nothing : pyarrow.Table
+        The columns they then have.
+    """
 
     frame: DataFrame = field(kw_only=True, repr=False)
+    reading: Reading = field(kw_only=True, repr=False)
+    nothing: pa.Table = field(kw_only=True, repr=False)
 
 
 class SparkSource:
@@ -59,6 +77,7 @@ class SparkSource:
         self._reader.check_format()
         self._opened: tuple[DataFrame, Part] | None = None
         self._counts: Mapping[date | None, int] | None = None
+        self._texts: dict[str, date] = {}
 
     @property
     def origin(self) -> str:
@@ -120,7 +139,9 @@ class SparkSource:
             origin=self._place,
             extra_columns=tuple(part.extras),
             rows=sum(counts.get(each.monday, 0) for each in window),
-            frame=self._delivered(window),
+            frame=self._of_weeks(window),
+            reading=self._reading(window),
+            nothing=self._nothing(),
         )
 
     def _open(self) -> tuple[DataFrame, Part]:
@@ -166,8 +187,10 @@ class SparkSource:
         if len(found) == MAX_WEEK_TEXTS:
             raise too_many_weeks(WEEK_COLUMN[part.shape], self._place)
         counts: dict[date | None, int] = {}
-        for monday, _, rows in found:
+        for monday, text, rows in found:
             counts[monday] = counts.get(monday, 0) + rows
+            if monday is not None and text is not None:
+                self._texts[text] = monday
         if not counts.keys() - {None}:
             value = min((text for _, text, _ in found if text is not None), default=None)
             column = WEEK_COLUMN[part.shape]
@@ -176,14 +199,52 @@ class SparkSource:
         return counts
 
     def _delivered(self, weeks: Sequence[ReportingWeek]) -> DataFrame:
-        frame, part = self._open()
-        reading = Reading(part, self._reader, tuple(each.monday for each in weeks))
+        """Return the rows of some weeks as a `Delivery` has them."""
+        nothing = self._nothing()
+        schema = self._engine.session.createDataFrame(nothing).schema
+        work = partial(delivered, reading=self._reading(weeks), schema=nothing.schema)
+        return self._open()[0].mapInArrow(work, schema)
+
+    def _reading(self, weeks: Sequence[ReportingWeek]) -> Reading:
+        return Reading(self._open()[1], self._reader, tuple(each.monday for each in weeks))
+
+    def _nothing(self) -> pa.Table:
+        """Return the columns of a `Delivery` of this source."""
         lookup = WeekLookup(self._engine, self._reader)
         lookup.learn(())
-        nothing = delivered_rows(self._engine, lookup, reading, frame.limit(0).toArrow())
-        schema = self._engine.session.createDataFrame(nothing).schema
-        work = partial(delivered, reading=reading, schema=nothing.schema)
-        return frame.mapInArrow(work, schema)
+        like = self._open()[0].limit(0).toArrow()
+        return delivered_rows(self._engine, lookup, self._reading(()), like)
+
+    def _of_weeks(self, weeks: Sequence[ReportingWeek]) -> DataFrame:
+        """Return the rows as they are, without those that surely belong to other weeks."""
+        from pyspark.sql import functions as f
+        from pyspark.sql import types as t
+
+        frame, part = self._open()
+        column, kind = f.col(_quoted(part.week.name)), frame.schema[part.week.name].dataType
+        if isinstance(kind, t.DateType | t.TimestampType | t.TimestampNTZType):
+            first, last = (each.monday for each in (weeks[0], weeks[-1]))
+            since, until = f.lit(first - _MARGIN), f.lit(last + timedelta(days=7) + _MARGIN)
+            frame = frame.where(f.coalesce((column >= since) & (column < until), f.lit(True)))
+        elif isinstance(kind, t.StringType) and self._texts:
+            mondays = {each.monday for each in weeks}
+            others = sorted(text for text, monday in self._texts.items() if monday not in mondays)
+            if 0 < len(others) <= _MANY_TEXTS:
+                frame = frame.where(f.coalesce(~column.isin(others), f.lit(True)))
+        return frame.withColumn(ID, _id(frame, part.columns["customer_id"].name))
+
+
+def _id(frame: DataFrame, name: str) -> Column:
+    """Return a customer id as text; whole numbers held as fractions lose their ``.0``."""
+    from pyspark.sql import functions as f
+    from pyspark.sql import types as t
+
+    column = f.col(_quoted(name))
+    if not isinstance(frame.schema[name].dataType, t.DoubleType | t.FloatType):
+        return column.cast("string")
+    is_whole = (column == f.floor(column)) & (f.abs(column) < f.lit(1e18))
+    whole = f.when(is_whole, column).cast("bigint").cast("string")
+    return f.coalesce(whole, column.cast("string"))
 
 
 def _not_here(weeks: Sequence[ReportingWeek]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from statistics import median
 from typing import cast
@@ -17,20 +19,23 @@ from small_portfolio import WEEK
 from cardwatch.config import ContractConfig
 from cardwatch.contract import check_contract
 from cardwatch.contract.part import Known, Part
+from cardwatch.contract.tally import Tally
 from cardwatch.engine import Engine
 from cardwatch.schema import Checked
 from cardwatch.sources.columns import ColumnSettings
 from cardwatch.sources.memory import MemorySource
 from cardwatch.sources.parts import ITEM
-from cardwatch.sources.week_lookup import WeekLookup
 from cardwatch.sources.week_values import WeekReader
+from cardwatch.spark import contract
 from cardwatch.spark.judging import (
     CELL,
     CUSTOMER,
     FACTS,
+    PART,
     QUARANTINE,
+    SCHEMA,
+    WAITING,
     WAITING_CELL,
-    Settled,
     Task,
     first_round,
     quarantined,
@@ -38,13 +43,13 @@ from cardwatch.spark.judging import (
 )
 from cardwatch.spark.pieces import unpack, whole_customers
 from cardwatch.spark.questions import asked, precise_weeks
-from cardwatch.spark.rows import ID, Reading, delivered_rows, describe_rows
+from cardwatch.spark.rows import Reading, describe_rows
 
 RULES = ContractConfig(on_unusable="warn", max_quarantined_share=0.5)
 READER = WeekReader("UTC", "guide")
 REFERENCES = WEEK.window(12)
 PARTS = 3
-QUARANTINE_COLUMNS = "reason, week_value, customer_id, mcc, amount, transaction_count, detail"
+QUARANTINE_COLUMNS = ", ".join(contract.QUARANTINE_COLUMNS)
 
 Found = dict[str, list[tuple[object, ...]]]
 
@@ -62,12 +67,10 @@ def whole(engine: Engine, rows: pa.Table) -> tuple[Checked, Found]:
 
 
 def parts(engine: Engine, rows: pa.Table) -> tuple[Task, list[pa.RecordBatch]]:
-    """Read a delivery and part it by customer, as Spark does."""
+    """Part a delivery by customer, as Spark does."""
     given = rows.append_column(ITEM, pa.array(["rows in memory"] * rows.num_rows))
     part = describe_rows(engine, given, ColumnSettings("auto", {}), READER, "rows in memory")
-    weeks = tuple(week.monday for week in (*REFERENCES, WEEK))
-    reading = Reading(part, READER, weeks)
-    found = delivered_rows(engine, WeekLookup(engine, READER), reading, given).sort_by(ID)
+    reading = Reading(part, READER, tuple(week.monday for week in (*REFERENCES, WEEK)))
     task = Task(
         WEEK,
         REFERENCES,
@@ -76,43 +79,45 @@ def parts(engine: Engine, rows: pa.Table) -> tuple[Task, list[pa.RecordBatch]]:
         tuple(part.extras),
         RULES,
         Known("EUR"),
+        reading,
         "200MB",
     )
-    ids = found[ID].combine_chunks()
-    distinct = pc.unique(ids).to_pylist()
+    ids = given["customer_id"].to_pylist()
+    distinct = sorted({each for each in ids if each is not None})
     bounds = [distinct[len(distinct) * at // PARTS] for at in range(1, PARTS)]
-    named = [
-        sum(each is not None and each >= bound for bound in bounds) for each in ids.to_pylist()
-    ]
-    groups = [found.filter(pa.array([at == group for group in named])) for at in range(PARTS)]
+    named = [sum(each is not None and each >= bound for bound in bounds) for each in ids]
+    groups = [given.filter(pa.array([at == group for group in named])) for at in range(PARTS)]
     return task, [group.combine_chunks().to_batches()[0] for group in groups]
 
 
-def judged(task: Task, groups: list[pa.RecordBatch]) -> tuple[list[Settled], Found, set[int]]:
+def judged(task: Task, groups: list[pa.RecordBatch]) -> tuple[Tally, Found, int]:
     """Judge the parts in both rounds; batches are cut as Spark might cut them."""
-    first = [list(first_round(iter(_cut(group, 500)), task)) for group in groups]
+    first = [list(first_round(_cut(group, 500), task)) for group in groups]
     known = [cast("Part", unpack(batches[0]["blob"][0].as_py())) for batches in first]
-    waiting = {at for at, part in enumerate(known) if part.waiting}
     later = replace(task, known=replace(task.known, tickets=usual_tickets(first)))
-    settled, found = list[Settled](), Found(customer=[], cell=[], quarantine=[])
-    offset = 0
-    for batches in first:
-        rows = pa.Table.from_batches(second_round(iter(_joined(batches)), later))
+    tally, found, offset = list[Tally](), Found(customer=[], cell=[], quarantine=[]), 0
+    for part, batches in zip(known, first, strict=True):
+        rows = pa.Table.from_batches(batches)
+        waited = rows.filter(pc.field("kind") == WAITING)
+        waited = waited.append_column(PART, pa.array([7] * waited.num_rows, pa.int32()))
+        second = pa.Table.from_batches(
+            second_round(iter(waited.to_batches()), later),
+            SCHEMA.append(pa.field(PART, pa.int32())),
+        )
+        assert set(second[PART].to_pylist()) <= {7}, "who waits stays in the part"
+        rows = pa.concat_tables([rows, second.drop_columns(PART)])
         of = {kind: rows.filter(pc.field("kind") == kind) for kind in range(6)}
-        settled.append(cast("Settled", unpack(of[FACTS]["blob"][0].as_py())))
+        tally += [cast("Part", unpack(each)).tally for each in of[FACTS]["blob"].to_pylist()]
         found["customer"] += [(each,) for each in of[CUSTOMER]["customer_id"].to_pylist()]
         names = ("customer_key", "mcc", "week_index", "spend_cents", "transaction_count")
         for key, *rest in zip(*(of[CELL][name].to_pylist() for name in names), strict=True):
             found["cell"].append((key + offset, *rest))
-        offset += settled[-1].customers
+        offset += part.customers
         schema = pa.schema([(name.strip(), pa.string()) for name in QUARANTINE_COLUMNS.split(",")])
         schema = schema.append(pa.field("row_copies", pa.int64()))
-        packed = of[QUARANTINE].to_batches()
-        for batch in quarantined(iter(packed), schema.insert(7, pa.field("source", pa.string()))):
-            found["quarantine"] += list(
-                zip(*batch.drop_columns("source").to_pydict().values(), strict=True)
-            )
-    return settled, found, waiting
+        for batch in quarantined(iter(of[QUARANTINE].to_batches()), schema):
+            found["quarantine"] += list(zip(*batch.to_pydict().values(), strict=True))
+    return reduce(add, tally), found, sum(part.waiting for part in known)
 
 
 def usual_tickets(first: list[list[pa.RecordBatch]]) -> dict[int, float]:
@@ -132,10 +137,6 @@ def _cut(batch: pa.RecordBatch, rows: int) -> Iterator[pa.RecordBatch]:
     return (batch.slice(at, rows) for at in range(0, batch.num_rows, rows))
 
 
-def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    return list(pa.Table.from_batches(batches).combine_chunks().to_batches(1_000))
-
-
 @pytest.mark.parametrize("rows", [odd_weekly, odd_transactions])
 def test_parts_judged_apart_come_to_what_the_whole_comes_to(
     tmp_path: Path, rows: Callable[[], pa.Table]
@@ -149,12 +150,11 @@ def test_parts_judged_apart_come_to_what_the_whole_comes_to(
         answers = asked(iter(groups), task, precise_weeks)
         weeks = {week for answer in answers for week in answer["week_index"].to_pylist()}
         task = replace(task, known=replace(task.known, precise_weeks=tuple(sorted(weeks))))
-    settled, found, waiting = judged(task, groups)
+    tally, found, waiting = judged(task, groups)
     assert waiting, "somebody waits for the usual tickets"
     assert {name: sorted(each, key=repr) for name, each in found.items()} == {
         name: sorted(each, key=repr) for name, each in expected.items()
     }
-    tally = settled[0].tally + settled[1].tally + settled[2].tally
     assert tally.coverage == checked.coverage
     assert tally.findings == checked.findings
 
