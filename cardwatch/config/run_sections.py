@@ -148,7 +148,6 @@ class SparkConfig(Section):
         "Where it is: spark://host:7077, yarn, k8s://…, local[2], or sc://host:15002 for Spark"
         " Connect. Empty is what spark-submit or the platform says.",
         unit="URL",
-        variable="SPARK_MASTER",
     )
     partitions: int | None = setting(
         None,
@@ -162,7 +161,6 @@ class SparkConfig(Section):
         "Where the executors write every customer's score as well: a folder (Parquet) or a JDBC URL"
         " (a table for each week, replaced as a whole). Never shown.",
         unit="folder or URL",
-        variable="SPARK_SCORES",
     )
     options: Mapping[str, str] = setting(
         {}, "Settings of the session, such as spark.executor.memory: 4g. Shown in the manifest."
@@ -175,7 +173,6 @@ class EngineConfig(Section):
     type: Literal["embedded", "spark"] = setting(
         "embedded",
         "embedded does it on this machine, spark on a Spark cluster (the extra spark).",
-        variable="ENGINE_TYPE",
     )
     memory_limit: Size = setting(
         "800MB", "Memory of the engine; what does not fit is spilled to disk.", unit="size"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,15 +16,19 @@ import pytest
 import yaml
 from command_line import cardwatch, contents
 from odd_rows import odd_transactions, odd_weekly
+from postgres import Database
+from psycopg.rows import dict_row
 from small_portfolio import WEEK
 from spark_cluster import Cluster, SparkRun, cluster, spark_run
 
 from cardwatch.manifest import load_manifest
 from cardwatch.outputs import OutputFile
+from cardwatch.week import ReportingWeek
 
 pytestmark = pytest.mark.spark
 
 SAME = ("LIST_CSV", "LIST_JSON", "SCORES", "QUARANTINE")
+DRIVER = Path("/usr/share/java/postgresql.jar")
 RULES = {"on_unusable": "warn", "max_quarantined_share": 0.5}
 
 
@@ -50,9 +57,22 @@ def settings(data: Path, results: str, **sections: Any) -> dict[str, Any]:
     }
 
 
-def embedded(folder: Path, config: dict[str, Any]) -> None:
+def embedded(folder: Path, config: dict[str, Any], week: ReportingWeek) -> None:
     (folder / "embedded.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    cardwatch(folder, "run", "--reporting-week", WEEK.label, "--config", "embedded.yaml")
+    cardwatch(folder, "run", "--reporting-week", week.label, "--config", "embedded.yaml")
+
+
+def reviewed(folder: Path, config: dict[str, Any]) -> None:
+    """Score the week before, and say what became of some of its customers."""
+    before = WEEK - 1
+    embedded(folder, config, before)
+    with (folder / "a" / OutputFile.LIST_CSV.of(before)).open(newline="") as file:
+        listed = [row["customer_id"] for row in csv.DictReader(file)]
+    options = ("--reporting-week", before.label, "--config", "embedded.yaml")
+    for at, customer in enumerate(listed[:12]):
+        verdict = ("confirmed_risk", "expected", "expected")[at % 3]
+        words = ("review", "set", customer, "--verdict", verdict, "--reviewer", "ana", *options)
+        cardwatch(folder, *words)
 
 
 def same(folder: Path) -> None:
@@ -66,21 +86,29 @@ def same(folder: Path) -> None:
 
 
 @contextmanager
-def scoring(folder: Path, spark: Cluster, rows: pa.Table, **options: str) -> Iterator[SparkRun]:
-    """Score a portfolio with the embedded engine into ``a``, and begin to on Spark into ``b``."""
+def scoring(
+    folder: Path, spark: Cluster, rows: pa.Table, in_spark: dict[str, Any], **sections: Any
+) -> Iterator[SparkRun]:
+    """Score a portfolio with the embedded engine into ``a``, and begin to on Spark into ``b``.
+
+    `in_spark` are settings of ``engine.spark`` beside the cluster's, `sections` those of both.
+    """
     data, engine = delivered(folder / "data", rows), spark.settings
-    embedded(folder, settings(data, "a"))
-    engine["spark"] |= options
-    with spark_run(
-        folder, settings(data, "b", engine=engine), "--reporting-week", WEEK.label
-    ) as run:
+    reviewed(folder, settings(data, "a", **sections))
+    shutil.copytree(folder / "a", folder / "b")
+    embedded(folder, settings(data, "a", **sections), WEEK)
+    engine["spark"]["options"] |= in_spark.pop("options", {})
+    config = settings(data, "b", engine=engine | {"spark": engine["spark"] | in_spark}, **sections)
+    with spark_run(folder, config, "--reporting-week", WEEK.label) as run:
         yield run
 
 
 def test_every_oddity_comes_to_the_same_though_an_executor_dies(
     tmp_path: Path, spark: Cluster
 ) -> None:
-    with scoring(tmp_path, spark, odd_weekly(), scores=str(tmp_path / "scores")) as run:
+    in_spark = {"scores": str(tmp_path / "scores")}
+    ranking = {"peer_group_cap": 0.3, "min_spend": 10, "top_n": 12}
+    with scoring(tmp_path, spark, odd_weekly(), in_spark, ranking=ranking) as run:
         run.wait_for("step contract took")
         executors = spark.executors()
         assert len(executors) == 2, "two processes do the work"
@@ -94,8 +122,22 @@ def test_every_oddity_comes_to_the_same_though_an_executor_dies(
     assert written.to_pylist() == same_rows, "the executors wrote the same"
 
 
-def test_every_oddity_of_transactions_comes_to_the_same(tmp_path: Path, spark: Cluster) -> None:
-    with scoring(tmp_path, spark, odd_transactions()) as run:
+def test_every_oddity_of_transactions_comes_to_the_same_also_in_a_database(
+    tmp_path: Path, spark: Cluster, database: Database
+) -> None:
+    if not DRIVER.exists():
+        pytest.skip(f"{DRIVER.name} is not installed: sudo tests/system/install.sh")
+    server = urlsplit(database.url)
+    place = f"jdbc:postgresql://{server.hostname}:{server.port}{server.path}"
+    login = urlencode({"user": server.username or "", "password": server.password or ""})
+    in_spark = {"scores": f"{place}?{login}", "options": {"spark.jars": str(DRIVER)}}
+    model = {"detector": "isolation_forest", "n_estimators": 50}
+    with scoring(tmp_path, spark, odd_transactions(), in_spark, model=model) as run:
         done = run.end()
     assert done.exit_code == 0, done.err
+    assert (server.password or "nothing") not in done.out + done.err
     same(tmp_path)
+    expected = pq.read_table(tmp_path / "b" / OutputFile.SCORES.of(WEEK)).to_pylist()
+    with database.connect() as connection, connection.cursor(row_factory=dict_row) as rows:
+        rows.execute("SELECT * FROM anomaly_scores_2025_46 ORDER BY anomaly_rank")
+        assert rows.fetchall() == expected

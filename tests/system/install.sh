@@ -6,6 +6,7 @@ set -euo pipefail
 
 PACKAGES=(
     chromium
+    libpostgresql-jdbc-java
     logrotate
     odbc-postgresql
     openjdk-17-jre-headless
