@@ -5,13 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from cardwatch.engine import EngineError
 from cardwatch.errors import SourceError
-
-if TYPE_CHECKING:
-    from pyspark.errors import PySparkException
 
 
 @contextmanager
@@ -23,11 +19,11 @@ def naming_failures() -> Iterator[None]:
     EngineError
         If Spark could not do a job.
     """
-    from pyspark.errors import PySparkException
-
     try:
         yield
-    except PySparkException as error:
+    except Exception as error:
+        if not is_of_spark(error):
+            raise
         raise EngineError(
             "Spark could not finish a step",
             observed=_condition(error),
@@ -44,11 +40,11 @@ def naming_unreadable(origin: str) -> Iterator[None]:
     SourceError
         If Spark cannot read what the configuration names.
     """
-    from pyspark.errors import PySparkException
-
     try:
         yield
-    except PySparkException as error:
+    except Exception as error:
+        if not is_of_spark(error):
+            raise
         raise SourceError(
             "Spark cannot read the data",
             where=origin,
@@ -58,7 +54,15 @@ def naming_unreadable(origin: str) -> Iterator[None]:
         ) from None
 
 
-def _condition(error: PySparkException) -> str:
-    """Return Spark's name of an error, the inner one where it has a cause; no row, no value."""
+def is_of_spark(error: Exception) -> bool:
+    """Whether Spark raised an error, or Java one that Spark does not translate."""
+    return type(error).__module__.partition(".")[0] in ("pyspark", "py4j")
+
+
+def _condition(error: Exception) -> str:
+    """Return Spark's or Java's name of an error, the inner one of several; no row, no value."""
     found = re.findall(r"\[([A-Z][A-Z_.0-9]+)\]", str(error))
-    return found[-1] if found else error.getCondition() or type(error).__name__
+    if found:
+        return str(found[-1])
+    named = re.search(r": ((?:[a-z]\w*\.)+[A-Z]\w*)", str(error))
+    return named[1] if named else type(error).__name__

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cardwatch.config import EngineConfig
 from cardwatch.errors import ConfigurationError
 from cardwatch.spark.engine import SparkEngine
+from cardwatch.spark.failures import is_of_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -46,7 +47,6 @@ def open_spark_engine(config: EngineConfig) -> SparkEngine:
 
 
 def _session(master: str, options: Mapping[str, str]) -> SparkSession:
-    from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
     # Executors on this machine use this Python and what is installed in it.
@@ -62,7 +62,9 @@ def _session(master: str, options: Mapping[str, str]) -> SparkSession:
         session = builder.getOrCreate()
         for name, value in _ALWAYS.items():
             session.conf.set(name, value)
-    except (PySparkException, OSError, RuntimeError) as error:
+    except Exception as error:
+        if not (is_of_spark(error) or isinstance(error, OSError | RuntimeError)):
+            raise
         raise ConfigurationError(
             "Spark cannot be reached",
             where="engine.spark.master",

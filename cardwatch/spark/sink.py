@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 JDBC = "jdbc:"
+DRIVERS = {
+    "mysql": "com.mysql.cj.jdbc.Driver",
+    "oracle": "oracle.jdbc.OracleDriver",
+    "postgresql": "org.postgresql.Driver",
+    "sqlserver": "com.microsoft.sqlserver.jdbc.SQLServerDriver",
+}
+"""By the kind of database: one that ``spark.jars`` brings is found by its name alone."""
 
 
 class SparkScores:
@@ -66,7 +73,9 @@ class SparkScores:
 
     def _write(self, frame: DataFrame, week: ReportingWeek) -> None:
         if self._place.startswith(JDBC):
+            kind = self._place.removeprefix(JDBC).partition(":")[0]
             options = {"url": self._place, "dbtable": _table(week)}
+            options |= {"driver": DRIVERS[kind]} if kind in DRIVERS else {}
             frame.write.format("jdbc").options(**options).mode("overwrite").save()
         else:
             frame.write.mode("overwrite").parquet(self._folder(week))
