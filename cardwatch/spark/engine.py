@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-PART = "cardwatch_rows"
+_PIECE = "cardwatch_piece"
 PLACE = "cardwatch_place"
 _IN_PART = 2**33
 """monotonically_increasing_id numbers the rows of a partition from a multiple of this."""
@@ -92,13 +92,13 @@ class SparkEngine(Engine):
             return
         from pyspark.sql import functions as f
 
-        frame = self._query(statement, parameters).withColumn(PART, f.spark_partition_id())
+        frame = self._query(statement, parameters).withColumn(_PIECE, f.spark_partition_id())
         kept = frame.persist()
         try:
             with naming_failures():
-                parts = sorted(row[0] for row in kept.select(PART).distinct().collect())
+                parts = sorted(row[0] for row in kept.select(_PIECE).distinct().collect())
                 for part in parts:
-                    chosen = kept.where(f.col(PART) == part).drop(PART)
+                    chosen = kept.where(f.col(_PIECE) == part).drop(_PIECE)
                     yield from chosen.toArrow().to_batches(rows)
         finally:
             kept.unpersist()
@@ -163,14 +163,14 @@ class SparkEngine(Engine):
         frame = self._query(statement, {})
         parted = frame.repartitionByRange(self._parts, *terms).sortWithinPartitions(*terms)
         at = f.monotonically_increasing_id()
-        numbered = parted.drop(hidden).withColumns({PART: f.spark_partition_id(), PLACE: at})
+        numbered = parted.drop(hidden).withColumns({_PIECE: f.spark_partition_id(), PLACE: at})
         kept = self.keep(table, numbered)
         with naming_failures():
-            counts = {row[0]: row[1] for row in kept.groupBy(PART).count().collect()}
+            counts = {row[0]: row[1] for row in kept.groupBy(_PIECE).count().collect()}
         first = offsets(counts)
         in_part = f.col(PLACE) % f.lit(_IN_PART)
-        rank = (element(first, f.col(PART)) + in_part + 1).cast("bigint")
-        self.show(table, kept.withColumn(place, rank).drop(PART, PLACE))
+        rank = (element(first, f.col(_PIECE)) + in_part + 1).cast("bigint")
+        self.show(table, kept.withColumn(place, rank).drop(_PIECE, PLACE))
 
     def keep(self, name: str, frame: DataFrame) -> DataFrame:
         """Make a table in Spark of a frame: computed once, and again where an executor is lost."""
