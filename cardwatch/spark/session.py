@@ -52,11 +52,12 @@ def _session(master: str, options: Mapping[str, str]) -> SparkSession:
     # Executors on this machine use this Python and what is installed in it.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("cardwatch")
-    if master.startswith("sc://"):
+    is_client = master.startswith("sc://")
+    if is_client:
         builder = builder.remote(master)
     elif master:
         builder = builder.master(master)
-    for name, value in {**_QUIET, **options}.items():
+    for name, value in {**({} if is_client else _QUIET), **options}.items():
         builder = builder.config(name, value)
     try:
         session = builder.getOrCreate()
