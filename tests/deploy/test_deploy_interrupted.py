@@ -117,7 +117,7 @@ def kept(place: Installation) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("harm", "deployed", "step"),
-    [("fail", True, 1), ("TERM", True, 4), ("KILL", True, 2), ("KILL", False, 3)],
+    [("fail", True, 1), ("TERM", True, 4), ("KILL", True, 3), ("KILL", False, 4)],
     ids=["fails", "stopped", "killed", "killed at the first"],
 )
 def test_at_whichever_command_a_deployment_breaks_off(

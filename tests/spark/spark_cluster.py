@@ -51,7 +51,7 @@ class Cluster:
             "memory_limit": "300MB",
             "spark": {
                 "master": self.address,
-                "partitions": 5,
+                "partitions": 3,
                 "options": {
                     "spark.driver.host": "127.0.0.1",
                     "spark.driver.bindAddress": "127.0.0.1",
