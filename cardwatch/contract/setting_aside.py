@@ -17,7 +17,7 @@ WEEKS_NEEDED = 3
 """Reference weeks with the category before a customer's own ticket counts as usual."""
 LONGEST_SHOWN = 1000
 """Characters of a delivered value that the quarantine shows."""
-_DELIVERED_COLUMNS = (
+DELIVERED_COLUMNS = (
     "week_value",
     "customer_id",
     "mcc",
@@ -26,6 +26,7 @@ _DELIVERED_COLUMNS = (
     "detail",
     "source",
 )
+"""Of ``quarantine``, between the reason and the copies."""
 
 
 def fold_repeats(engine: Engine, delivery: Delivery) -> None:
@@ -90,7 +91,7 @@ def renumber_customers(engine: Engine) -> None:
 
 def mask(engine: Engine, rules: ContractConfig) -> None:
     """Mask what looks like a card number in everything set aside."""
-    texts = ", ".join(name for name in _DELIVERED_COLUMNS if name != "customer_id")
+    texts = ", ".join(name for name in DELIVERED_COLUMNS if name != "customer_id")
     fields = f"SELECT unnest([{texts}]) AS value FROM set_aside"
     ids = "SELECT customer_id AS value FROM set_aside"
     _make_masks(engine, "masked", fields, mask_card_numbers)
@@ -108,7 +109,7 @@ def make_quarantine(engine: Engine) -> None:
         "(SELECT s.* REPLACE (coalesce(m.shown, s.customer_id) AS customer_id) FROM set_aside AS s"
         " LEFT JOIN masked_customer AS m ON m.value = s.customer_id)"
     )
-    shown = ", ".join(f"{_cut(name)} AS {name}" for name in _DELIVERED_COLUMNS)
+    shown = ", ".join(f"{_cut(name)} AS {name}" for name in DELIVERED_COLUMNS)
     engine.execute(
         f"CREATE OR REPLACE TABLE quarantine AS SELECT reason, {shown}, row_copies"
         f" FROM {source} AS s ORDER BY ALL"

@@ -13,8 +13,6 @@ from functools import partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, cast
 
-import pyarrow as pa
-
 from cardwatch.cache import RollupCache
 from cardwatch.config import ContractConfig
 from cardwatch.contract.additive import WeekSums, added_fingerprints
@@ -23,12 +21,13 @@ from cardwatch.contract.check import concluded
 from cardwatch.contract.columns import Columns
 from cardwatch.contract.delivered import describe
 from cardwatch.contract.part import Known, Part
+from cardwatch.contract.setting_aside import DELIVERED_COLUMNS
 from cardwatch.contract.tally import Tally, check_counts
 from cardwatch.contract.window import Window
 from cardwatch.engine import Engine
 from cardwatch.errors import SourceError
 from cardwatch.schema import Checked, Delivery
-from cardwatch.spark.engine import SparkEngine, ddl, element, offsets
+from cardwatch.spark.engine import SparkEngine, arrow_schema, ddl, element, offsets
 from cardwatch.spark.failures import naming_failures
 from cardwatch.spark.judging import (
     CELL,
@@ -54,16 +53,9 @@ from cardwatch.spark.tickets import usual_tickets
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-QUARANTINE_COLUMNS = (
-    "reason",
-    "week_value",
-    "customer_id",
-    "mcc",
-    "amount",
-    "transaction_count",
-    "detail",
-    "source",
-)
+_QUARANTINE = {"reason": "VARCHAR"} | dict.fromkeys(DELIVERED_COLUMNS, "VARCHAR")
+QUARANTINE_COLUMNS = _QUARANTINE | {"row_copies": "BIGINT"}
+"""Of the table ``quarantine``, with their types."""
 
 
 def check_in_spark(
@@ -125,14 +117,15 @@ def _task(
     columns = _columns(delivery, task, engine)
     if not task.known.currency and "currency" in columns:
         found = _ask(delivery, task, currencies, "currency string, row_count bigint")
-        counts: dict[str, int] = {}
-        for each in found.to_pylist():
-            counts[each["currency"]] = counts.get(each["currency"], 0) + each["row_count"]
+        with naming_failures():
+            rows = found.groupBy("currency").sum("row_count").collect()
+        counts: dict[str, int] = {currency: count for currency, count in rows}
         commonest = min(counts, key=lambda each: (-counts[each], each), default="")
         task = replace(task, known=Known(commonest))
     if delivery.shape == "transactions":
-        found = _ask(delivery, task, precise_weeks, "week_index tinyint")
-        weeks = tuple(sorted(set(found["week_index"].to_pylist())))
+        found = _ask(delivery, task, precise_weeks, "week_index tinyint").distinct()
+        with naming_failures():
+            weeks = tuple(sorted(row[0] for row in found.collect()))
         task = replace(task, known=replace(task.known, precise_weeks=weeks))
     return task
 
@@ -146,10 +139,9 @@ def _columns(delivery: SparkDelivery, task: Task, engine: SparkEngine) -> Column
         engine.connection.unregister(DELIVERED_ROWS)
 
 
-def _ask(delivery: SparkDelivery, task: Task, question: Question, schema: str) -> pa.Table:
-    frame = delivery.frame.drop(ID).mapInArrow(partial(asked, task=task, question=question), schema)
-    with naming_failures():
-        return frame.distinct().toArrow() if "count" not in schema else frame.toArrow()
+def _ask(delivery: SparkDelivery, task: Task, question: Question, schema: str) -> DataFrame:
+    """Return the answers of all batches of delivered rows."""
+    return delivery.frame.drop(ID).mapInArrow(partial(asked, task=task, question=question), schema)
 
 
 def _facts(frame: DataFrame) -> dict[int, Part]:
@@ -175,9 +167,7 @@ def _refuse_cards(
     if not any(part.has_suspects for part in parts):
         return
     for name in _columns(delivery, task, engine).texts:
-        values = delivery.frame.drop(ID).mapInArrow(
-            partial(asked, task=task, question=Texts(name)), "value string"
-        )
+        values = _ask(delivery, task, Texts(name), "value string")
         with naming_failures():
             packed = values.distinct().mapInArrow(evidence, "packed binary").toArrow()
         found = (cast("CardEvidence", unpack(each)) for each in packed["packed"].to_pylist())
@@ -205,11 +195,9 @@ def _show_tables(engine: SparkEngine, judged: DataFrame, customers: Mapping[int,
     engine.show("customer", judged.where(f"kind = {CUSTOMER}").select(key, "customer_id"))
     amounts = ("mcc", "week_index", "spend_cents", "transaction_count")
     engine.show("cell", judged.where(f"kind = {CELL}").select(key, *amounts))
-    columns = dict.fromkeys(QUARANTINE_COLUMNS, "VARCHAR") | {"row_copies": "BIGINT"}
-    kinds = {"VARCHAR": pa.string(), "BIGINT": pa.int64()}
-    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
     packed = judged.where(f"kind = {QUARANTINE}").select("blob")
-    rows = packed.mapInArrow(partial(quarantined, schema=schema), ddl(columns))
+    work = partial(quarantined, schema=arrow_schema(QUARANTINE_COLUMNS))
+    rows = packed.mapInArrow(work, ddl(QUARANTINE_COLUMNS))
     engine.show("quarantine", rows)
 
 

@@ -9,6 +9,7 @@ steps make temporarily is small. Everything else is the embedded engine's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial, reduce
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -144,7 +145,9 @@ class SparkEngine(Engine):
         if statement is None:
             super().derive(table, columns, query, function, customers)
             return
-        work = partial(derived, function=function, customers=customers, schema=_schema(columns))
+        work = partial(
+            derived, function=function, customers=customers, schema=arrow_schema(columns)
+        )
         made = self._query(statement, {}).mapInArrow(work, ddl(columns))
         self.keep(table, made)
 
@@ -206,9 +209,12 @@ class SparkEngine(Engine):
 
     def close(self) -> None:
         """Give back what Spark keeps, and end the driver's own session."""
-        for name in list(self._frames):
-            self._forget(name)
-        super().close()
+        try:
+            with suppress(EngineError), naming_failures():  # Spark may be gone, and its tables too
+                for name in list(self._frames):
+                    self._forget(name)
+        finally:
+            super().close()
 
     def _distributed(self, sql: str) -> Statement | None:
         """Return a statement that reads a table in Spark; None for any other."""
@@ -283,8 +289,10 @@ _ARROW_TYPES = {
     "BIGINT": pa.int64(),
     "DOUBLE": pa.float64(),
     "VARCHAR": pa.string(),
+    "BLOB": pa.binary(),
 }
 
 
-def _schema(columns: Mapping[str, str]) -> pa.Schema:
+def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
+    """Return columns and their types as Arrow writes a schema."""
     return pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in columns.items()])

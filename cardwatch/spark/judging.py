@@ -21,6 +21,7 @@ from cardwatch.engine import Engine
 from cardwatch.schema import Delivery, Shape
 from cardwatch.sources.quoting import date_list
 from cardwatch.sources.week_lookup import WeekLookup
+from cardwatch.spark.engine import arrow_schema
 from cardwatch.spark.pieces import pack, unpack
 from cardwatch.spark.rows import Reading, delivered_rows
 from cardwatch.week import ReportingWeek
@@ -38,18 +39,7 @@ COLUMNS = {
     "blob": "BLOB",
 }
 """Of a row; ``blob`` holds packed facts, or rows in Arrow's format."""
-SCHEMA = pa.schema(
-    [
-        ("kind", pa.int8()),
-        ("customer_key", pa.int32()),
-        ("customer_id", pa.string()),
-        ("mcc", pa.int16()),
-        ("week_index", pa.int8()),
-        ("spend_cents", pa.int64()),
-        ("transaction_count", pa.int32()),
-        ("blob", pa.binary()),
-    ]
-)
+SCHEMA = arrow_schema(COLUMNS)
 PART = "cardwatch_part"
 """Column that tells the partitions of customers apart."""
 DELIVERED_ROWS = "source_rows"

@@ -14,17 +14,16 @@ from cardwatch.engine import Engine
 from cardwatch.sources.week_lookup import WeekLookup
 from cardwatch.spark.judging import DELIVERED_ROWS, Task
 from cardwatch.spark.pieces import pack
-from cardwatch.spark.rows import delivered_rows
+from cardwatch.spark.rows import delivered_rows, small_engine
 
 Question = Callable[[Engine, Task, Columns], pa.Table]
-_MEMORY = "200MB"
 
 
 def asked(
     batches: Iterator[pa.RecordBatch], task: Task, question: Question
 ) -> Iterator[pa.RecordBatch]:
     """Yield the answer of each batch of delivered rows."""
-    with Engine(memory_limit=_MEMORY, threads=1) as engine:
+    with small_engine() as engine:
         lookup = WeekLookup(engine, task.reading.reader)
         for batch in batches:
             given = pa.Table.from_batches([batch])
@@ -69,7 +68,7 @@ class Texts:
 
 def evidence(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield what the distinct values of a column say about card numbers, packed."""
-    with Engine(memory_limit=_MEMORY, threads=1) as engine:
+    with small_engine() as engine:
         for batch in batches:
             engine.connection.register("given_values", pa.Table.from_batches([batch]))
             found = card_evidence(engine, "SELECT value FROM given_values", tokens=False)

@@ -77,7 +77,7 @@ def counted(batches: Iterator[pa.RecordBatch], reading: Reading) -> Iterator[pa.
     there.
     """
     part = reading.part
-    with _small_engine() as engine:
+    with small_engine() as engine:
         lookup = WeekLookup(engine, reading.reader)
         for batch in batches:
             with _given(engine, pa.Table.from_batches([batch])):
@@ -99,7 +99,7 @@ def delivered(
     batches: Iterator[pa.RecordBatch], reading: Reading, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of the wanted and of no known week, as a `Delivery` has them."""
-    with _small_engine() as engine:
+    with small_engine() as engine:
         lookup = WeekLookup(engine, reading.reader)
         for batch in batches:
             found = delivered_rows(engine, lookup, reading, pa.Table.from_batches([batch]))
@@ -121,7 +121,8 @@ def delivered_rows(
 
 
 @contextmanager
-def _small_engine() -> Iterator[Engine]:
+def small_engine() -> Iterator[Engine]:
+    """Open an engine for one batch of rows after the other."""
     with Engine(memory_limit=_MEMORY, threads=1) as engine:
         yield engine
 

@@ -18,6 +18,7 @@ from small_portfolio import WEEK
 
 from cardwatch.config import ContractConfig
 from cardwatch.contract import check_contract
+from cardwatch.contract.additive import WeekSums
 from cardwatch.contract.part import Known, Part
 from cardwatch.contract.tally import Tally
 from cardwatch.engine import Engine
@@ -27,6 +28,7 @@ from cardwatch.sources.memory import MemorySource
 from cardwatch.sources.parts import ITEM
 from cardwatch.sources.week_values import WeekReader
 from cardwatch.spark import contract
+from cardwatch.spark.engine import arrow_schema
 from cardwatch.spark.judging import (
     CELL,
     CUSTOMER,
@@ -61,7 +63,7 @@ def whole(engine: Engine, rows: pa.Table) -> tuple[Checked, Found]:
     queries = {
         "customer": "SELECT customer_id FROM customer ORDER BY customer_key",
         "cell": "SELECT customer_key, mcc, week_index, spend_cents, transaction_count FROM cell",
-        "quarantine": f"SELECT {QUARANTINE_COLUMNS}, row_copies FROM quarantine",
+        "quarantine": f"SELECT {QUARANTINE_COLUMNS} FROM quarantine",
     }
     return checked, {name: engine.execute(sql).fetchall() for name, sql in queries.items()}
 
@@ -113,8 +115,7 @@ def judged(task: Task, groups: list[pa.RecordBatch]) -> tuple[Tally, Found, int]
         for key, *rest in zip(*(of[CELL][name].to_pylist() for name in names), strict=True):
             found["cell"].append((key + offset, *rest))
         offset += part.customers
-        schema = pa.schema([(name.strip(), pa.string()) for name in QUARANTINE_COLUMNS.split(",")])
-        schema = schema.append(pa.field("row_copies", pa.int64()))
+        schema = arrow_schema(contract.QUARANTINE_COLUMNS)
         for batch in quarantined(iter(of[QUARANTINE].to_batches()), schema):
             found["quarantine"] += list(zip(*batch.to_pydict().values(), strict=True))
     return reduce(add, tally), found, sum(part.waiting for part in known)
@@ -157,6 +158,28 @@ def test_parts_judged_apart_come_to_what_the_whole_comes_to(
     }
     assert tally.coverage == checked.coverage
     assert tally.findings == checked.findings
+
+
+def digests(task: Task, groups: list[pa.RecordBatch]) -> dict[int, WeekSums]:
+    found: dict[int, WeekSums] = {}
+    for group in groups:
+        part = cast("Part", unpack(next(first_round(iter([group]), task))["blob"][0].as_py()))
+        for week, sums in part.digests.items():
+            found[week] = found.get(week, WeekSums()) + sums
+    return found
+
+
+def test_digests_of_weeks_add_up_whatever_the_parts_and_tell_a_changed_row(engine: Engine) -> None:
+    rows = odd_weekly()
+    task, groups = parts(engine, rows)
+    apart = digests(task, groups)
+    together = pa.Table.from_batches(groups[::-1]).combine_chunks()
+    assert apart == digests(task, together.to_batches())
+    cells = rows.to_pylist()
+    at = next(i for i, row in enumerate(cells) if row["reporting_week"] == WEEK.label)
+    cells[at] = {**cells[at], "customer_id": "somebody else"}
+    changed = digests(*parts(engine, pa.Table.from_pylist(cells, rows.schema)))
+    assert [week for week in sorted(apart) if apart[week] != changed[week]] == [len(REFERENCES)]
 
 
 def test_a_customer_is_never_parted() -> None:
