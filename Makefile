@@ -72,7 +72,7 @@ lock: $(DEV_STAMP) ## Pin pyproject.toml's requirements again (UPGRADE=--upgrade
 		--output-file tests/dag/requirements-airflow-2.txt
 
 bench-speed: $(DEV_STAMP) ## Measure time and memory against pandas and scikit-learn, and psql
-	$(BIN)/python -m benchmarks.speed --per-customer
+	$(BIN)/python -m benchmarks.speed --per-customer --large
 	$(BIN)/python -m benchmarks.postgres
 
 bench-detection: $(DEV_STAMP) ## Measure what is found, beside rival detectors, and what verdicts add
