@@ -9,10 +9,11 @@ from cardwatch.changes_story import show_comparison, show_revision
 from cardwatch.commands.opening import command_session, wanted_week
 from cardwatch.comparison import compare_weeks
 from cardwatch.config import Config
+from cardwatch.engine import Engine
 from cardwatch.errors import SourceError
 from cardwatch.explanation import explain
 from cardwatch.features.facts import customer_facts
-from cardwatch.pipeline import FEATURES, Parts, RunResult, run_week
+from cardwatch.pipeline import FEATURES, Parts, RunResult, check_week, score_week
 from cardwatch.ranking import risk_category
 from cardwatch.revision import compare_with_superseded
 from cardwatch.story import Story, show_story
@@ -24,27 +25,35 @@ def explain_command(config: Config, customer: str, wanted: str | None, allow_par
     choose = wanted_week(config, wanted, allow_partial=allow_partial)
     with command_session(config, "cardwatch explain", choose) as session:
         parts = session.parts()
-        result = run_week(session.chosen, config, parts)
-        story = _story(customer, result, config, parts)
+        checked = check_week(session.chosen, config, parts)
+        key = _key(customer, checked.week, parts.engine)
+        with parts.step("history"):
+            previous = parts.history(checked.week)
+        result = score_week(checked, previous, config, parts)
+        story = _story(customer, key, result, config, parts)
     show_story(story)
 
 
-def _story(customer: str, result: RunResult, config: Config, parts: Parts) -> Story:
+def _key(customer: str, week: ReportingWeek, engine: Engine) -> int:
+    """Return the number of a customer, before anything is scored for nobody."""
     id_as_text = customer.encode("utf-8", "replace").decode()  # a shell may pass any bytes
-    rows = parts.engine.rows(
-        "SELECT r.*, (SELECT count(*) FROM ranked) AS customers FROM ranked AS r "
-        "INNER JOIN customer AS c ON c.customer_key = r.customer_key WHERE c.customer_id = $id",
-        id=id_as_text,
-    )
-    if not rows:
+    found = engine.rows("SELECT customer_key FROM customer WHERE customer_id = $id", id=id_as_text)
+    if not found:
         raise SourceError(
             "The source holds no such customer in the window",
-            where=f"week {result.week.label} and the weeks before it",
+            where=f"week {week.label} and the weeks before it",
             next_step="Ids are compared as they are written, capital letters and zeros included; "
             "a customer whose rows were all quarantined is in the quarantine file",
         )
-    standing = rows[0]
-    key = standing["customer_key"]
+    return int(found[0]["customer_key"])
+
+
+def _story(customer: str, key: int, result: RunResult, config: Config, parts: Parts) -> Story:
+    (standing,) = parts.engine.rows(
+        "SELECT *, (SELECT count(*) FROM ranked) AS customers FROM ranked "
+        "WHERE customer_key = $key",
+        key=key,
+    )
     facts = customer_facts(parts.engine, result.portfolio, [key])[key]
     found = parts.detector.attribute(parts.engine, result.scored, [key])[key]
     attributions = tuple(part for part in found if part.feature)

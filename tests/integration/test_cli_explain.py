@@ -112,10 +112,13 @@ def test_a_week_that_the_source_lacks_is_told_from_one_without_transactions(
 def test_an_unknown_customer_is_exit_code_3_without_the_id(
     tmp_path: Path, portfolio: Path, name: str
 ) -> None:
-    week = ["--reporting-week", WEEK.label]
-    done = cardwatch(tmp_path, "explain", name, "--source", portfolio, *week, code=3)
+    words: tuple[str | Path, ...] = ("explain", name, "--source", portfolio)
+    options = ("--reporting-week", WEEK.label)
+    done = cardwatch(tmp_path, *words, *options, code=3, LOG_LEVEL="INFO")
     assert "no such customer" in done.err
     assert done.out == ""
     assert not name or name not in done.err
     log = (tmp_path / "logs" / "app.log").read_text(encoding="utf-8")
     assert not name or name not in log
+    assert "step contract took" in log
+    assert "step features" not in log, "nothing is scored for nobody"
