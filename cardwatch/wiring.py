@@ -71,7 +71,8 @@ def _spark(config: Config) -> Engine:
         raise ConfigurationError(
             "engine.type: spark needs the extra spark",
             observed=f"no module {error.name}",
-            next_step="pip install 'card-portfolio-anomaly-detection[spark]'",
+            next_step="pip install 'card-portfolio-anomaly-detection[spark]', or [spark-client]"
+            " for Spark Connect",
         ) from error
 
 

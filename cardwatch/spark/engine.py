@@ -201,6 +201,13 @@ class SparkEngine(Engine):
             raise EngineError("The rows of this query are not in Spark")
         return self._query(statement, parameters)
 
+    def given(self, rows: pa.Table) -> DataFrame:
+        """Return rows of the driver's as a frame."""
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        # Connect takes no columns from a table without rows.
+        return self.session.createDataFrame(rows, from_arrow_schema(rows.schema))
+
     def parts_for(self, rows: int) -> int:
         """Settle in how many parts the customers are, given how many rows they have."""
         self._parts = self._wanted or max(_LEAST_PARTS, rows // _PART_ROWS)
@@ -211,6 +218,10 @@ class SparkEngine(Engine):
         """Give back what Spark keeps, and end the driver's own session."""
         try:
             with suppress(EngineError), naming_failures():  # Spark may be gone, and its tables too
+                # Connect finds what is kept by its names: these go last.
+                for kept in self._kept.values():
+                    kept.unpersist()
+                self._kept.clear()
                 for name in list(self._frames):
                     self._forget(name)
         finally:
@@ -226,7 +237,7 @@ class SparkEngine(Engine):
     def _query(self, statement: Statement, parameters: Mapping[str, object]) -> DataFrame:
         for name in statement.tables - self._frames.keys():
             small = super().execute(f'SELECT * FROM "{name}"').to_arrow_table()
-            self.session.createDataFrame(small).createOrReplaceTempView(self._prefix + name)
+            self.given(small).createOrReplaceTempView(self._prefix + name)
         text, named = statement.spark(lambda name: self._prefix + name, parameters)
         with naming_failures():
             return self.session.sql(text, args=named or None)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
+import warnings
 from collections.abc import Mapping
+from logging import CRITICAL
 from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
 
 from cardwatch.config import EngineConfig
 from cardwatch.errors import ConfigurationError
@@ -24,6 +28,13 @@ _ALWAYS = {
 }
 """Times are read as everywhere else; rows travel in batches as large as the engine's; a folder
 named week=2025-46 holds a text."""
+_CONNECT = "sc://"
+_CONNECT_PORT = 15002
+_PATIENCE = 15.0
+"""Seconds."""
+_ADDRESS = "SPARK_REMOTE"
+"""The variable in which Spark itself looks for the address of a Connect server."""
+_JAVA = "Java 17 or newer is there where Spark runs here"
 
 
 def open_spark_engine(config: EngineConfig) -> SparkEngine:
@@ -47,29 +58,52 @@ def open_spark_engine(config: EngineConfig) -> SparkEngine:
 
 
 def _session(master: str, options: Mapping[str, str]) -> SparkSession:
+    # Spark's client warns of versions that are newer than it.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="pyspark")
+    from pyspark.logger import PySparkLogger
     from pyspark.sql import SparkSession
 
+    _refuse_token(master)
+    for each in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        PySparkLogger.getLogger(each).setLevel(CRITICAL)  # what went wrong is told in one line
     # Executors on this machine use this Python and what is installed in it.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    is_client = master.startswith(_CONNECT)
     builder = SparkSession.builder.appName("cardwatch")
-    is_client = master.startswith("sc://")
-    if is_client:
-        builder = builder.remote(master)
-    elif master:
-        builder = builder.master(master)
-    for name, value in {**({} if is_client else _QUIET), **options}.items():
+    if master:
+        builder = builder.remote(master) if is_client else builder.master(master)
+    quiet = {} if is_client or (not master and _ADDRESS in os.environ) else _QUIET
+    for name, value in {**quiet, **options}.items():
         builder = builder.config(name, value)
     try:
+        if is_client:
+            _knock(urlsplit(master))
         session = builder.getOrCreate()
         for name, value in _ALWAYS.items():
             session.conf.set(name, value)
     except Exception as error:
-        if not (is_of_spark(error) or isinstance(error, OSError | RuntimeError)):
+        if not (is_of_spark(error) or isinstance(error, OSError | RuntimeError | ValueError)):
             raise
+        there = "a Spark Connect server listens there" if is_client else _JAVA
         raise ConfigurationError(
             "Spark cannot be reached",
             where="engine.spark.master",
             observed=master or "what spark-submit says",
-            next_step="Check the address, and that Java 17 or newer is there where Spark runs here",
+            next_step=f"Check the address, and that {there}",
         ) from error
     return session
+
+
+def _refuse_token(master: str) -> None:
+    if "token=" in master.lower():
+        raise ConfigurationError(
+            "engine.spark.master holds a token, and manifests show it",
+            where="engine.spark.master",
+            next_step=f"Leave it empty, and put the whole address into the variable {_ADDRESS}",
+        )
+
+
+def _knock(server: SplitResult) -> None:
+    """Fail at once where nothing listens: Connect's own client tries for ten minutes."""
+    at = (server.hostname or "", server.port or _CONNECT_PORT)
+    socket.create_connection(at, timeout=_PATIENCE).close()

@@ -201,7 +201,7 @@ class SparkSource:
     def _delivered(self, weeks: Sequence[ReportingWeek]) -> DataFrame:
         """Return the rows of some weeks as a `Delivery` has them."""
         nothing = self._nothing()
-        schema = self._engine.session.createDataFrame(nothing).schema
+        schema = self._engine.given(nothing).schema
         work = partial(delivered, reading=self._reading(weeks), schema=nothing.schema)
         return self._open()[0].mapInArrow(work, schema)
 

@@ -1,9 +1,13 @@
-"""A standalone Spark cluster: a master and two workers, each executor a process of its own."""
+"""A standalone Spark cluster: a master and two workers, each executor a process of its own.
+
+A Spark Connect server may run on it, whose clients have neither Spark nor Java.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +25,8 @@ from command_line import ROOT, Outcome, environment
 from prometheus_programs import free_port
 
 PROGRAMS = ROOT / ".venv-spark" / "bin"
+CLIENT = ROOT / ".venv" / "bin"
+"""Where only Spark's client is installed."""
 EXECUTOR = "CoarseGrainedExecutorBackend"
 _PATIENCE = 120.0
 
@@ -52,16 +58,19 @@ class Cluster:
             "spark": {
                 "master": self.address,
                 "partitions": 3,
-                "options": {
-                    "spark.driver.host": "127.0.0.1",
-                    "spark.driver.bindAddress": "127.0.0.1",
-                    "spark.driver.memory": "512m",
-                    "spark.executor.memory": "512m",
-                    "spark.executor.cores": "1",
-                    "spark.ui.enabled": "false",
-                },
+                "options": dict(_APPLICATION),
             },
         }
+
+
+_APPLICATION = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.memory": "512m",
+    "spark.executor.memory": "512m",
+    "spark.executor.cores": "1",
+    "spark.ui.enabled": "false",
+}
 
 
 def _words_of(process: psutil.Process) -> str:
@@ -81,7 +90,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     port, page = free_port(), free_port()
     address = f"spark://127.0.0.1:{port}"
     master = (
-        "master.Master",
+        "org.apache.spark.deploy.master.Master",
         "--host",
         "127.0.0.1",
         "--port",
@@ -93,7 +102,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         started.enter_context(_program(folder / "master", *master))
         workers = tuple(
             started.enter_context(
-                _program(folder / name, "worker.Worker", *_ONE_CORE, "--work-dir", name, address)
+                _program(folder / name, _WORKER, *_ONE_CORE, "--work-dir", name, address)
             )
             for name in ("one", "two")
         )
@@ -102,7 +111,27 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         yield made
 
 
+_WORKER = "org.apache.spark.deploy.worker.Worker"
 _ONE_CORE = ("--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "1g")
+
+
+@contextmanager
+def connect(folder: Path, spark: Cluster, *options: str) -> Iterator[dict[str, Any]]:
+    """Start a Connect server on a cluster; yield the section ``engine`` of its clients."""
+    port = free_port()
+    settings = {
+        **_APPLICATION,
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(port),
+    }
+    words = ["org.apache.spark.deploy.SparkSubmit", "--master", spark.address, *options]
+    for name, value in settings.items():
+        words += ["--conf", f"{name}={value}"]
+    server = "org.apache.spark.sql.connect.service.SparkConnectServer"
+    with _program(folder, *words, "--class", server, "spark-internal"):
+        _until(lambda: _listens(port), "Connect server")
+        engine = spark.settings
+        yield engine | {"spark": {"master": f"sc://127.0.0.1:{port}", "partitions": 3}}
 
 
 @contextmanager
@@ -111,7 +140,7 @@ def _program(folder: Path, name: str, *words: str) -> Iterator[psutil.Popen]:
     variables = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOG_DIR": str(folder)}
     with (folder / "log").open("wb") as log:
         process = psutil.Popen(
-            [PROGRAMS / "spark-class", f"org.apache.spark.deploy.{name}", *words],
+            [PROGRAMS / "spark-class", name, *words],
             cwd=folder,
             env={**os.environ, **variables, "PYSPARK_PYTHON": str(PROGRAMS / "python")},
             stdout=log,
@@ -124,6 +153,11 @@ def _program(folder: Path, name: str, *words: str) -> Iterator[psutil.Popen]:
                 child.kill()
             process.kill()
             process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port)):
+        return True
 
 
 def _until(holds: Any, what: str) -> None:
@@ -160,12 +194,20 @@ class SparkRun:
 
 @contextmanager
 def spark_run(folder: Path, settings: dict[str, Any], *words: str) -> Iterator[SparkRun]:
-    """Run on Spark with a configuration, in `folder`; what is left of it ends with the test."""
+    """Run on Spark with a configuration, in `folder`; what is left of it ends with the test.
+
+    A client of Connect has no Java on its path.
+    """
+    is_client = settings["engine"]["spark"]["master"].startswith("sc://")
+    programs, variables = PROGRAMS, {"LOG_LEVEL": "INFO"}
+    if is_client:
+        programs = CLIENT
+        variables |= {"PATH": str(CLIENT), "JAVA_HOME": ""}
     (folder / "spark.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     with psutil.Popen(
-        [PROGRAMS / "cardwatch", "run", "--config", "spark.yaml", *words],
+        [programs / "cardwatch", "run", "--config", "spark.yaml", *words],
         cwd=folder,
-        env={**environment({"LOG_LEVEL": "INFO"}), "SPARK_LOCAL_IP": "127.0.0.1"},
+        env={**environment(variables), "SPARK_LOCAL_IP": "127.0.0.1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

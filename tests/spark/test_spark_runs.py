@@ -19,7 +19,7 @@ from odd_rows import odd_transactions, odd_weekly
 from postgres import Database
 from psycopg.rows import dict_row
 from small_portfolio import WEEK
-from spark_cluster import Cluster, SparkRun, cluster, spark_run
+from spark_cluster import Cluster, SparkRun, cluster, connect, spark_run
 
 from cardwatch.manifest import load_manifest
 from cardwatch.outputs import OutputFile
@@ -87,18 +87,19 @@ def same(folder: Path) -> None:
 
 @contextmanager
 def scoring(
-    folder: Path, spark: Cluster, rows: pa.Table, in_spark: dict[str, Any], **sections: Any
+    folder: Path, engine: dict[str, Any], rows: pa.Table, scores: str, **sections: Any
 ) -> Iterator[SparkRun]:
     """Score a portfolio with the embedded engine into ``a``, and begin to on Spark into ``b``.
 
-    `in_spark` are settings of ``engine.spark`` beside the cluster's, `sections` those of both.
+    `engine` is that section of the latter, `scores` where executors write them; `sections` are
+    those of both.
     """
-    data, engine = delivered(folder / "data", rows), spark.settings
+    data = delivered(folder / "data", rows)
     reviewed(folder, settings(data, "a", **sections))
     shutil.copytree(folder / "a", folder / "b")
     embedded(folder, settings(data, "a", **sections), WEEK)
-    engine["spark"]["options"] |= in_spark.pop("options", {})
-    config = settings(data, "b", engine=engine | {"spark": engine["spark"] | in_spark}, **sections)
+    in_spark = engine | {"spark": engine["spark"] | {"scores": scores}}
+    config = settings(data, "b", engine=in_spark, **sections)
     with spark_run(folder, config, "--reporting-week", WEEK.label) as run:
         yield run
 
@@ -106,9 +107,9 @@ def scoring(
 def test_every_oddity_comes_to_the_same_though_an_executor_dies(
     tmp_path: Path, spark: Cluster
 ) -> None:
-    in_spark = {"scores": str(tmp_path / "scores")}
+    scores = str(tmp_path / "scores")
     ranking = {"peer_group_cap": 0.3, "min_spend": 10, "top_n": 12}
-    with scoring(tmp_path, spark, odd_weekly(), in_spark, ranking=ranking) as run:
+    with scoring(tmp_path, spark.settings, odd_weekly(), scores, ranking=ranking) as run:
         run.wait_for("step contract took")
         executors = spark.executors()
         assert len(executors) == 2, "two processes do the work"
@@ -122,7 +123,7 @@ def test_every_oddity_comes_to_the_same_though_an_executor_dies(
     assert written.to_pylist() == same_rows, "the executors wrote the same"
 
 
-def test_every_oddity_of_transactions_comes_to_the_same_also_in_a_database(
+def test_a_client_without_java_comes_to_the_same_of_transactions_also_in_a_database(
     tmp_path: Path, spark: Cluster, database: Database
 ) -> None:
     if not DRIVER.exists():
@@ -130,9 +131,11 @@ def test_every_oddity_of_transactions_comes_to_the_same_also_in_a_database(
     server = urlsplit(database.url)
     place = f"jdbc:postgresql://{server.hostname}:{server.port}{server.path}"
     login = urlencode({"user": server.username or "", "password": unquote(server.password or "")})
-    in_spark = {"scores": f"{place}?{login}", "options": {"spark.jars": str(DRIVER)}}
-    model = {"detector": "isolation_forest", "n_estimators": 50}
-    with scoring(tmp_path, spark, odd_transactions(), in_spark, model=model) as run:
+    scores, model = f"{place}?{login}", {"detector": "isolation_forest", "n_estimators": 50}
+    with (
+        connect(tmp_path / "server", spark, "--jars", str(DRIVER)) as engine,
+        scoring(tmp_path, engine, odd_transactions(), scores, model=model) as run,
+    ):
         done = run.end()
     assert done.exit_code == 0, done.err
     assert "throw-away" not in done.out + done.err
