@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from cardwatch.engine import BATCH_ROWS, Engine, EngineError
 from cardwatch.spark.failures import naming_failures
-from cardwatch.spark.pieces import derived, folded, unpack
+from cardwatch.spark.pieces import derived, folded, from_bytes, packed, unpack
 from cardwatch.spark.statements import Statement, order_terms
 
 if TYPE_CHECKING:
@@ -91,16 +91,13 @@ class SparkEngine(Engine):
         if statement is None:
             yield from super().batches(sql, rows, **parameters)
             return
-        from pyspark.sql import functions as f
-
-        frame = self._query(statement, parameters).withColumn(_PIECE, f.spark_partition_id())
+        frame = self._query(statement, parameters).mapInArrow(packed, "packed binary")
         kept = frame.persist()
         try:
             with naming_failures():
-                parts = sorted(row[0] for row in kept.select(_PIECE).distinct().collect())
-                for part in parts:
-                    chosen = kept.where(f.col(_PIECE) == part).drop(_PIECE)
-                    yield from chosen.toArrow().to_batches(rows)
+                kept.count()  # the executors do their parts at the same time, not when asked
+                for (content,) in kept.toLocalIterator():
+                    yield from pa.Table.from_batches(from_bytes(content)).to_batches(rows)
         finally:
             kept.unpersist()
 
@@ -129,8 +126,8 @@ class SparkEngine(Engine):
         work = partial(folded, function=function, combine=combine, customers=customers)
         found = self._query(statement, {}).mapInArrow(work, "packed binary")
         with naming_failures():
-            packed = found.toArrow()["packed"].to_pylist()
-        return reduce(combine, (cast("Result", unpack(each)) for each in packed))
+            totals = found.toArrow()["packed"].to_pylist()
+        return reduce(combine, (cast("Result", unpack(each)) for each in totals))
 
     def derive(
         self,

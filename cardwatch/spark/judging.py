@@ -22,7 +22,7 @@ from cardwatch.schema import Delivery, Shape
 from cardwatch.sources.quoting import date_list
 from cardwatch.sources.week_lookup import WeekLookup
 from cardwatch.spark.engine import arrow_schema
-from cardwatch.spark.pieces import pack, unpack
+from cardwatch.spark.pieces import from_bytes, pack, to_bytes, unpack
 from cardwatch.spark.rows import Reading, delivered_rows
 from cardwatch.week import ReportingWeek
 
@@ -150,7 +150,7 @@ def _fill(engine: Engine, tables: Iterator[pa.Table]) -> int:
 
 def _judged_rows(engine: Engine) -> Iterator[pa.RecordBatch]:
     for batch in engine.batches("SELECT * FROM quarantine"):
-        yield _blob(QUARANTINE, _to_bytes(batch))
+        yield _blob(QUARANTINE, to_bytes(batch))
     for batch in engine.batches(f"{_CELLS} ORDER BY customer_key, mcc, week_index"):
         yield _batch(CELL, batch)
 
@@ -168,21 +168,9 @@ def _blob(kind: int, content: bytes) -> pa.RecordBatch:
     return _batch(kind, pa.RecordBatch.from_pydict({"blob": pa.array([content], pa.binary())}))
 
 
-def _to_bytes(batch: pa.RecordBatch) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as stream:
-        stream.write_batch(batch)
-    return cast("bytes", sink.getvalue().to_pybytes())
-
-
-def _from_bytes(content: bytes) -> list[pa.RecordBatch]:
-    with pa.ipc.open_stream(content) as stream:
-        return list(stream)
-
-
 def quarantined(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the rows of ``quarantine`` that are packed in the rows of a partition."""
     for batch in batches:
         for content in batch["blob"].to_pylist():
-            for rows in _from_bytes(content):
+            for rows in from_bytes(content):
                 yield from pa.Table.from_batches([rows]).cast(schema).to_batches()

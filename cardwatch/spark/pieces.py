@@ -1,6 +1,6 @@
 """What executors do with the rows of a partition: pieces of whole customers through a function.
 
-A partition holds all rows of its customers, one customer's after the other's.
+A partition of customers holds all rows of each, one customer's after the other's.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 import zlib
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -72,6 +72,27 @@ def whole_customers(batches: Iterator[pa.RecordBatch], customers: int) -> Iterat
         last = keys[-1]
     if waiting:
         yield pa.Table.from_batches(waiting)
+
+
+def packed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a partition packed, so that each of its batches is one row."""
+    for batch in batches:
+        if batch.num_rows:
+            yield pa.RecordBatch.from_pydict({"packed": pa.array([to_bytes(batch)], pa.binary())})
+
+
+def to_bytes(batch: pa.RecordBatch) -> bytes:
+    """Return rows in Arrow's format."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return cast("bytes", sink.getvalue().to_pybytes())
+
+
+def from_bytes(content: bytes) -> list[pa.RecordBatch]:
+    """Return the rows that `to_bytes` was given."""
+    with pa.ipc.open_stream(content) as stream:
+        return list(stream)
 
 
 def pack(value: object) -> bytes:

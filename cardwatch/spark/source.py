@@ -177,7 +177,7 @@ class SparkSource:
         work = partial(counted, reading=Reading(part, self._reader))
         with naming_unreadable(self._place):
             found = (
-                frame.select(f.col(_quoted(part.week.name)), ITEM)
+                frame.select(f.col(_quoted(part.week.name)), f.lit("").alias(ITEM))
                 .mapInArrow(work, "monday date, week_text string, row_count bigint")
                 .groupBy("monday", "week_text")
                 .agg(f.sum("row_count"))
