@@ -11,10 +11,11 @@ from rich.text import Text
 from cardwatch.backtesting import FIRST, Backtest, Contest, Found
 from cardwatch.backtesting.figures import Share, Summary, WeeklyMean
 from cardwatch.case_kinds import Strength
-from cardwatch.console import counted, out, visible
+from cardwatch.console import out, visible
 from cardwatch.injection import Wish
 from cardwatch.review.figures import Rate
 from cardwatch.week import Numbering
+from cardwatch.wording import counted
 
 NONE = "–"
 MANY_TIMES = 10

@@ -41,6 +41,7 @@ from cardwatch.schema import (
 from cardwatch.session import Observer
 from cardwatch.time_left import Journey, Pace, in_words
 from cardwatch.week import Numbering, ReportingWeek
+from cardwatch.wording import counted
 
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False)
@@ -203,11 +204,6 @@ def show_findings(findings: Sequence[QuarantineCount]) -> None:
                 + (f", {counted(finding.customers, 'customer')})" if finding.customers else ")")
             )
         )
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun, in the singular where there is one."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def show_written(receipts: Sequence[Receipt]) -> None:

@@ -10,10 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cardwatch.console import counted, out, show_notes, visible
+from cardwatch.console import out, show_notes, visible
 from cardwatch.review.figures import Figures, Rate, ReviewReport
 from cardwatch.schema import Learning
 from cardwatch.week import Numbering
+from cardwatch.wording import counted
 
 
 def show_learning(learning: Learning) -> None:

@@ -10,10 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cardwatch.console import counted, out, visible
+from cardwatch.console import out, visible
 from cardwatch.explanation import amount, category, count
 from cardwatch.schema import Attribution, CustomerFacts, Reason, RiskCategory, Thresholds
 from cardwatch.week import Numbering, ReportingWeek
+from cardwatch.wording import counted
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cardwatch.checkup.results import CheckResult, counted, failed
+from cardwatch.checkup.results import CheckResult, failed
 from cardwatch.config import Config, public_dict
 from cardwatch.contract import check_contract
 from cardwatch.engine import Engine
@@ -18,6 +18,7 @@ from cardwatch.outdated import OutdatedList, ScoreRecord, WindowRows, named, out
 from cardwatch.schema import Delivery
 from cardwatch.sources.base import Source
 from cardwatch.week import ReportingWeek
+from cardwatch.wording import counted
 
 MOST_WEEKS = 100
 """Weeks looked at, at most; older lists are left out."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cardwatch.checkup.files import check_files, published_weeks, read_records
 from cardwatch.checkup.inputs import check_inputs
-from cardwatch.checkup.results import CheckResult, attempt, counted, failed
+from cardwatch.checkup.results import CheckResult, attempt, failed
 from cardwatch.config import Config, LoadedConfig
 from cardwatch.errors import CardwatchError, PublishError
 from cardwatch.manifest import RunManifest
@@ -22,6 +22,7 @@ from cardwatch.publish.transaction import interrupted
 from cardwatch.sources.base import Source
 from cardwatch.week import ReportingWeek
 from cardwatch.wiring import open_engine, open_inquiry, open_sinks
+from cardwatch.wording import counted
 
 
 def check_up(loaded: LoadedConfig, today: date) -> Iterator[CheckResult]:

@@ -65,15 +65,6 @@ def attempt(name: str, check: Callable[[], CheckResult]) -> CheckResult:
         return failed(name, error)
 
 
-def counted(number: int, thing: str) -> str:
-    """Return a count with its noun.
-
-    >>> counted(1, "week"), counted(2_000, "file")
-    ('1 week', '2,000 files')
-    """
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
 def exit_code(results: Sequence[CheckResult]) -> int:
     """Return 0 where all is well, else that of the first failure, else `ONLY_WARNINGS`."""
     codes = [each.exit_code for each in results if each.status == "fail"]

@@ -28,6 +28,7 @@ from cardwatch.session import Session, newest_complete
 from cardwatch.settled import missing_files, other_rows, other_scores, other_settings
 from cardwatch.week import ReportingWeek
 from cardwatch.wiring import open_inquiry, open_sinks
+from cardwatch.wording import counted
 
 LATER = "done, unless running earlier weeks moves its cuts"
 
@@ -66,7 +67,7 @@ def backfill_command(
         noted.summary = "; ".join(each.sentence for each in outcomes if each.exit_code)
         if code := exit_code(outcomes):
             raise SystemExit(code)
-        noted.summary = f"{console.counted(len(outcomes), 'week')} done"
+        noted.summary = f"{counted(len(outcomes), 'week')} done"
 
 
 def _backfill(

@@ -18,6 +18,7 @@ from cardwatch.session import last_complete, partial_remark
 from cardwatch.sources.base import week_not_available
 from cardwatch.sources.sample import SamplePortfolio, write_sample
 from cardwatch.week import ReportingWeek
+from cardwatch.wording import counted
 
 
 def validate_command(
@@ -110,7 +111,7 @@ def sample_command(customers: int, weeks: int, seed: int, folder: Path) -> None:
 
         written = write_sample(portfolio, folder, piece_written)
     size = sum(path.stat().st_size for path in written) / 1e6
-    made, span = console.counted(customers, "customer"), console.counted(weeks, "week")
+    made, span = counted(customers, "customer"), counted(weeks, "week")
     console.out.print(
         f"{made}, {span} to {last.label} ({last.dates}), "
         f"{len(written)} files, {size:.1f} MB in {folder}"

@@ -23,6 +23,7 @@ from cardwatch.publish.lock import reading
 from cardwatch.session import command_log
 from cardwatch.week import ReportingWeek
 from cardwatch.wiring import open_database_sink, output_address
+from cardwatch.wording import counted
 
 
 def upgrade_command(config: Config, *, as_sql: bool, reader_role: str | None) -> None:
@@ -143,7 +144,7 @@ def _published(sink: DatabaseSink, week: ReportingWeek, named: str) -> str:
 def _preview(sink: DatabaseSink, week: ReportingWeek, named: str) -> str:
     preview = sink.preview(week)
     counts = ", ".join(f"{count:,} in {name}" for name, count in preview.rows.items() if count)
-    there = console.counted(preview.listed_now, "listed customer")
+    there = counted(preview.listed_now, "listed customer")
     would = "be new there"
     if preview.current_run is not None:
         would = f"replace run {preview.current_run} and its {there}"

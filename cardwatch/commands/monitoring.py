@@ -26,6 +26,7 @@ from cardwatch.session import command_log
 from cardwatch.week import ReportingWeek
 from cardwatch.whole_files import write_whole
 from cardwatch.wiring import open_sinks
+from cardwatch.wording import counted
 
 BROKEN = 2
 """Exit code of a health check that found something broken, or that broke itself."""
@@ -118,7 +119,7 @@ def verify_command(config: Config, wanted: str | None) -> None:
     files = len(records[0].files)
     console.out.print(
         f"Week {week.display(config.reporting_week.numbering)}, run {records[0].run_id}:"
-        f" {console.counted(files, 'file')} whole in {' and in '.join(places)}",
+        f" {counted(files, 'file')} whole in {' and in '.join(places)}",
         markup=False,
         soft_wrap=True,
     )
@@ -178,7 +179,7 @@ def alert_test_command(config: Config, settings_file: Path | None) -> None:
     failed = [each for each in deliveries if each.problem]
     if failed:
         raise NotifyError(
-            f"{len(failed)} of {console.counted(len(deliveries), 'channel')} did not take the test",
+            f"{len(failed)} of {counted(len(deliveries), 'channel')} did not take the test",
             observed=f"{failed[0].channel}: {failed[0].problem}",
             next_step="docs/RUNBOOK.md, 'Email alerts not sending'",
         )

@@ -26,6 +26,7 @@ from cardwatch.publish.database_files import recorded_weeks
 from cardwatch.session import Session, command_log, day_of, new_run_id
 from cardwatch.week import ReportingWeek
 from cardwatch.wiring import open_teller
+from cardwatch.wording import counted
 
 _NAMES = {"email": "mail", "chat": "chat message"}
 
@@ -175,15 +176,15 @@ def sentence_of(told: Told) -> str:
     name = f"The {_NAMES.get(told.channel, told.channel)}"
     parts = []
     if told.sent:
-        parts.append(f"was sent to {console.counted(told.sent, 'receiver')}")
+        parts.append(f"was sent to {counted(told.sent, 'receiver')}")
     if told.already:
-        parts.append(f"was sent before to {console.counted(len(told.already), 'receiver')}")
+        parts.append(f"was sent before to {counted(len(told.already), 'receiver')}")
     if told.unsure_before:
-        count = console.counted(len(told.unsure_before), "receiver")
+        count = counted(len(told.unsure_before), "receiver")
         parts.append(f"may have reached {count} before, so it was not sent again")
     left = len(told.outcomes) - told.sent
     if left or told.problem:
-        to = f" to {console.counted(left, 'receiver')}" if left else ""
+        to = f" to {counted(left, 'receiver')}" if left else ""
         sure = "was not sent" if told.is_certain else "may not have been sent"
         parts.append(f"{sure}{to}: {'; '.join(told.problems)}")
     if not parts:

@@ -24,6 +24,7 @@ from cardwatch.review_story import Goals, report_document, show_review_report
 from cardwatch.reviewing import Recorded, record_one, record_sheet, record_stored
 from cardwatch.session import command_log
 from cardwatch.week import ReportingWeek
+from cardwatch.wording import counted
 
 
 def set_command(
@@ -139,7 +140,7 @@ def _lists(folder: Path) -> dict[ReportingWeek, list[str]]:
 def tell_recorded(recorded: Recorded) -> None:
     """Say what became of several reviews."""
     _tell(
-        f"{console.counted(len(recorded.new), 'verdict')} recorded, "
+        f"{counted(len(recorded.new), 'verdict')} recorded, "
         f"{len(recorded.replaced):,} of them in the place of an earlier one; "
         f"{recorded.known:,} known already"
     )
@@ -149,7 +150,7 @@ def tell_recorded(recorded: Recorded) -> None:
 def _tell_what_is_missing(recorded: Recorded) -> None:
     if count := recorded.without_reasons:
         _tell(
-            f"{console.counted(count, 'verdict')} will teach nothing: the reasons are read from "
+            f"{counted(count, 'verdict')} will teach nothing: the reasons are read from "
             "the JSON list, which is not in the output folder"
         )
 

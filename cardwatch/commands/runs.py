@@ -39,6 +39,7 @@ from cardwatch.reviewing import fetch_stored
 from cardwatch.schema import Receipt
 from cardwatch.session import day_of, partial_remark
 from cardwatch.wiring import open_sinks
+from cardwatch.wording import counted
 
 Options = Mapping[str, object]
 """Options of a command line by name, None where one was not given."""
@@ -106,7 +107,7 @@ def _run(config: Config, request: RunRequest, noted: Watched, attempt: Attempt) 
         if result is not None and receipts:  # the files are written: show the list that is in them
             _show_run(result, receipts, sinks, request)
         raise
-    noted.summary = f"{console.counted(len(result.report.ranking.listed), 'customer')} listed"
+    noted.summary = f"{counted(len(result.report.ranking.listed), 'customer')} listed"
     _show_run(result, receipts, sinks, request)
     show_told(told)
     if not (request.dry_run or request.as_json):

@@ -25,6 +25,7 @@ from cardwatch.review.ledger import ledger_bytes
 from cardwatch.review.snooze import SNOOZE_FILE, Snooze, read_snoozes, standing_snoozes
 from cardwatch.session import command_log
 from cardwatch.week import ReportingWeek
+from cardwatch.wording import counted
 
 Words = Mapping[str, str]
 
@@ -173,7 +174,7 @@ def wake_command(config: Config, customer: str, scope: Words) -> None:
                 next_step="`cardwatch review snoozes` shows who is",
             )
         _append(held, ended)
-    _tell(f"{console.visible(customer)} is awake: {console.counted(len(ended), 'snooze')} ended")
+    _tell(f"{console.visible(customer)} is awake: {counted(len(ended), 'snooze')} ended")
 
 
 def _tell(sentence: str) -> None:

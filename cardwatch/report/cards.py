@@ -19,6 +19,7 @@ from cardwatch.report.charts import (
 from cardwatch.report.document import CategoryPart, CustomerPart, Document, PortfolioPart
 from cardwatch.report.page import Card, Comparison, Reason
 from cardwatch.report.wording import amount, identified, masked, number, percent, shown
+from cardwatch.wording import counted
 
 CARDS: Final = 200
 """Customers with a card: a list may be as long as the portfolio."""
@@ -178,4 +179,4 @@ def _count(value: float | None) -> str:
 def _history(weeks: int) -> str:
     if not weeks:
         return "First seen this week"
-    return f"First seen {weeks} week{'s' if weeks != 1 else ''} ago or earlier"
+    return f"First seen {counted(weeks, 'week')} ago or earlier"

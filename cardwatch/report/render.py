@@ -14,6 +14,7 @@ from markupsafe import Markup
 from cardwatch.report.charts import to_svg
 from cardwatch.report.page import Chart, Index, Page
 from cardwatch.report.wording import shown
+from cardwatch.wording import counted
 
 MOST_BYTES: Final = 1_000_000
 """What a page may weigh, so that it opens at once and goes through any mail."""
@@ -58,19 +59,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["plural"] = plural
+    environment.globals["counted"] = counted
     return environment
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """Return a count with its noun.
-
-    Examples
-    --------
-    >>> plural(1, "week"), plural(1200, "customer")
-    ('1 week', '1,200 customers')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _finalised(value: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Literal
 from cardwatch.schema.delivered import Coverage, QuarantineCount
 from cardwatch.schema.scored import CustomerFacts, Distributions, FeatureWeight
 from cardwatch.week import ReportingWeek
+from cardwatch.wording import counted
 
 Signal = Literal["opportunity", "concern"]
 RiskCategory = Literal["critical", "high", "medium", "low"]
@@ -170,9 +171,9 @@ class Learning:
         moved = sorted((each for each in self.weights if each.is_moved), key=lambda w: w.weight)
         said = "; ".join(each.sentence for each in moved) or "they move no reason noticeably"
         return (
-            f"Learnt from {_counted(self.reviews, 'verdict')} on earlier lists: {said}",
-            f"Without verdicts {_counted(self.moved_off, 'other customer')} would be listed, scored"
-            f" as ever in unweighted_total; {_counted(self.guards, 'place')} at the end of the list"
+            f"Learnt from {counted(self.reviews, 'verdict')} on earlier lists: {said}",
+            f"Without verdicts {counted(self.moved_off, 'other customer')} would be listed, scored"
+            f" as ever in unweighted_total; {counted(self.guards, 'place')} at the end of the list"
             " go by that score",
         )
 
@@ -232,7 +233,7 @@ class Drift:
 
     def notes(self, moved: float, shifted: float) -> tuple[str, ...]:
         """Say what moved, where it matters, over the two limits of the index."""
-        before = f"in the {_counted(len(self.weeks), 'week')} before"
+        before = f"in the {counted(len(self.weeks), 'week')} before"
         notes = []
         judged = self.scores_judged(moved, shifted)
         if self.scores is not None and judged != "usual":
@@ -243,7 +244,7 @@ class Drift:
             )
         if over := self.features_over(moved):
             named = [f"{each.words} (PSI {each.psi:.2f})" for each in over[:_NAMED]]
-            named += [_counted(len(over) - _NAMED, "other")] * (len(over) > _NAMED)
+            named += [counted(len(over) - _NAMED, "other")] * (len(over) > _NAMED)
             listed = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
             notes.append(
                 f"Spread otherwise than {before}: {listed}. Look whether merchants were coded "
@@ -254,10 +255,6 @@ class Drift:
 
 _NAMED = 5
 """Features that a sentence names."""
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Protocol
 from cardwatch.errors import WeekNotAvailableError
 from cardwatch.schema import Delivery, Shape, WeekSummary
 from cardwatch.week import Numbering, ReportingWeek
+from cardwatch.wording import counted
 
 _SHAPES: Mapping[Shape, str] = {
     "weekly": "one row per customer, week and merchant category",
@@ -64,11 +65,11 @@ class SourceReport:
         ]
         sentences = [
             f"{self.origin}: {self.items:,} {self.kind}, {_SHAPES[self.shape]};"
-            f" {_counted(self.rows, 'row')} in {weeks}.",
+            f" {counted(self.rows, 'row')} in {weeks}.",
             f"Columns: {', '.join(columns)}.",
         ]
         if self.unreadable_rows:
-            sentences.append(f"In {_counted(self.unreadable_rows, 'row')} the week cannot be read.")
+            sentences.append(f"In {counted(self.unreadable_rows, 'row')} the week cannot be read.")
         return " ".join([*sentences, *self.notes])
 
 
@@ -110,10 +111,6 @@ class Source(Protocol):
         ...
 
 
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
 def week_not_available(
     week: ReportingWeek, present: Sequence[ReportingWeek], origin: str, numbering: Numbering
 ) -> WeekNotAvailableError:
@@ -123,6 +120,6 @@ def week_not_available(
     return WeekNotAvailableError(
         f"There are no rows for week {week.display(numbering)}",
         where=origin,
-        observed=f"{_counted(len(present), 'week')}, the last one {last.display(numbering)}",
+        observed=f"{counted(len(present), 'week')}, the last one {last.display(numbering)}",
         next_step=f"Run `python main.py --reporting-week {label}`, or see `cardwatch weeks`",
     )

@@ -88,10 +88,12 @@ class SparkSource:
         """Reach the data, and say what is there."""
         frame, part = self._open()
         counts = self._counted()
+        files = len(frame.inputFiles()) if self._in_files else 0
+        kind = f"Parquet file{'s' if files > 1 else ''}" if files else "table of Spark's catalog"
         return SourceReport(
             origin=self._place,
-            kind="Parquet files" if self._in_files else "table of Spark's catalog",
-            items=len(frame.inputFiles()) if self._in_files else 1,
+            kind=kind,
+            items=files or 1,
             shape=part.shape,
             columns={ours: column.name for ours, column in part.columns.items()},
             weeks=self.present(),
