@@ -146,7 +146,7 @@ class SparkConfig(Section):
     master: str = setting(
         "",
         "Where it is: spark://host:7077, yarn, k8s://…, local[2], or sc://host:15002 for Spark"
-        " Connect. Empty is what spark-submit or the platform says.",
+        " Connect. Empty is what spark-submit, the platform or SPARK_REMOTE says.",
         unit="URL",
     )
     partitions: int | None = setting(
