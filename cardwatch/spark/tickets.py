@@ -1,23 +1,29 @@
 """Usual tickets of merchant categories, of rows that are never in one place.
 
-An exact median in two passes, as Floyd and Rivest (1975) select: approximate quantiles close to
-either side of the middle (Greenwald and Khanna 2001, as Spark has them) bound it, and the few
-values between the bounds are counted one by one.
+An exact median by counting (Munro and Paterson 1980): tickets are counted in bands, those of the
+band that holds the middle in narrower ones, and of what then is left, a few values, one by one.
+Bands are of the fourth root, as in ``category_ticket.sql``: no larger ticket is in a lower one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cardwatch.spark.failures import naming_failures
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
-_ACCURACY = 20_000
-_EITHER_SIDE = 3 / _ACCURACY
-"""An approximate quantile is at most 1 / accuracy from the right place."""
+_WIDE, _NARROW = 2.0**3, 2.0**15
+"""Bands to a unit of the fourth root: powers of two, so that a narrow one is in one wide one."""
+_ANYWHERE = 0
+
+Place = tuple[int, float]
+"""A merchant category, and a band or a ticket of it."""
+Places = Mapping[Place, Sequence[int]]
+"""How many smaller tickets of the band those have that are looked for, by band."""
 
 
 def usual_tickets(cells: DataFrame, largest: Mapping[int, float], low: float) -> dict[int, float]:
@@ -37,63 +43,110 @@ def usual_tickets(cells: DataFrame, largest: Mapping[int, float], low: float) ->
     ticket = f.col("spend_cents").cast("double") / f.col("transaction_count").cast("double")
     used = cells.where("spend_cents > 0 AND transaction_count > 0")
     tickets = used.select("mcc", ticket.alias("ticket"))
-    doubtful = _in_doubt(tickets, largest, low)
-    if not doubtful:
-        return {}
-    tickets = tickets.where(f.col("mcc").isin(sorted(doubtful)))
-    shares = [max(0.5 - _EITHER_SIDE, 0.0), min(0.5 + _EITHER_SIDE, 1.0)]
-    bounds = (
-        tickets.groupBy("mcc")
-        .agg(f.percentile_approx("ticket", shares, _ACCURACY).alias("bound"), f.count("ticket"))
-        .toDF("mcc", "bound", "tickets")
-    )
-    within = f.col("ticket") >= f.col("bound")[0]
-    inside = f.when(within & (f.col("ticket") <= f.col("bound")[1]), f.col("ticket"))
-    placed = f.when(within, inside).otherwise(f.lit(float("-inf")))
-    counted = (
-        tickets.join(f.broadcast(bounds), "mcc")
-        .select("mcc", "tickets", placed.alias("value"))
-        .where("value IS NOT NULL")
-        .groupBy("mcc", "tickets", "value")
-        .count()
-        .orderBy("mcc", "value")
+    rows = [(mcc, float(cents)) for mcc, cents in largest.items()]
+    tops = cells.sparkSession.createDataFrame(rows, "mcc smallint, largest double")
+    small = f.count(f.when(f.lit(low) * f.col("ticket") <= f.col("largest"), f.lit(1)))
+    wide = (
+        tickets.join(f.broadcast(tops), "mcc")
+        .groupBy("mcc", _band(_WIDE).alias("band"))
+        .agg(f.count(f.lit(1)), small)
     )
     with naming_failures():
-        return dict(_medians(counted.collect()))
+        bands = wide.collect()
+    sought = middles([(mcc, count, far_below) for mcc, _, count, far_below in bands])
+    places = placed([(mcc, _ANYWHERE, band, count) for mcc, band, count, _ in bands], sought)
+    places = placed(_counted(tickets, places, _band(_WIDE), _band(_NARROW)), places)
+    places = placed(_counted(tickets, places, _band(_NARROW), f.col("ticket")), places)
+    return medians(places)
 
 
-def _in_doubt(tickets: DataFrame, largest: Mapping[int, float], low: float) -> set[int]:
-    """Return the categories in which half of the tickets are so small; see category_ticket.sql."""
+def _counted(
+    tickets: DataFrame, places: Places, band: Column, within: Column
+) -> list[tuple[int, float, float, int]]:
+    """Count the tickets of some bands by what they are within: ``mcc, band, within, tickets``."""
     from pyspark.sql import functions as f
 
-    session = tickets.sparkSession
-    rows = [(mcc, float(cents)) for mcc, cents in largest.items()]
-    tops = session.createDataFrame(rows, "mcc smallint, largest double")
-    small = f.count(f.when(f.lit(low) * f.col("ticket") <= f.col("largest"), f.lit(1)))
+    if not places:
+        return []
+    wanted = [(mcc, int(each)) for mcc, each in places]
+    bands = tickets.sparkSession.createDataFrame(wanted, "mcc smallint, band bigint")
     found = (
-        tickets.join(f.broadcast(tops), "mcc")
-        .groupBy("mcc")
-        .agg(small.alias("small"), f.count(f.lit(1)).alias("tickets"))
-        .where("2 * small >= tickets")
+        tickets.where(f.col("mcc").isin(sorted({mcc for mcc, _ in places})))
+        .withColumn("band", band)
+        .join(f.broadcast(bands), ["mcc", "band"])
+        .groupBy("mcc", "band", within.alias("within"))
+        .count()
     )
     with naming_failures():
-        return {row[0] for row in found.collect()}
+        return [tuple(row) for row in found.collect()]
 
 
-def _medians(counted: Sequence[tuple[int, int, float, int]]) -> Iterator[tuple[int, float]]:
-    """Yield the median of each category from its values in order, those below the bounds first."""
-    by_mcc: dict[int, list[tuple[int, float, int]]] = {}
-    for mcc, total, value, count in counted:
-        by_mcc.setdefault(mcc, []).append((total, value, count))
-    for mcc, values in by_mcc.items():
-        total = values[0][0]
-        lower, upper = (_at((total - 1) // 2, values), _at(total // 2, values))
-        yield mcc, lower + (upper - lower) * 0.5
+def _band(width: float) -> Column:
+    from pyspark.sql import functions as f
+
+    return f.floor(f.lit(width) * f.sqrt(f.sqrt(f.col("ticket"))))
 
 
-def _at(place: int, values: list[tuple[int, float, int]]) -> float:
-    for _, value, count in values:
-        if place < count and value > 0:
-            return value
-        place -= count
-    raise ArithmeticError("the approximate quantiles do not enclose the median")
+def middles(counts: Sequence[tuple[int, int, int]]) -> dict[Place, list[int]]:
+    """Return where the medians of the categories are in which half of the tickets are so small.
+
+    Parameters
+    ----------
+    counts : sequence of (int, int, int)
+        Category, tickets, and how many of them the largest one of the week is far above.
+
+    Examples
+    --------
+    >>> middles([(5411, 3, 2), (5411, 1, 0), (5812, 5, 2), (5814, 5, 3)])
+    {(5411, 0): [1, 2], (5814, 0): [2, 2]}
+    """
+    tickets, far_below = defaultdict[int, int](int), defaultdict[int, int](int)
+    for mcc, count, small in counts:
+        tickets[mcc] += count
+        far_below[mcc] += small
+    return {
+        (mcc, _ANYWHERE): [(count - 1) // 2, count // 2]
+        for mcc, count in tickets.items()
+        if 2 * far_below[mcc] >= count
+    }
+
+
+def placed(
+    counts: Sequence[tuple[int, float, float, int]], places: Places
+) -> dict[Place, list[int]]:
+    """Follow places in bands to the places in what the bands consist of.
+
+    Parameters
+    ----------
+    counts : sequence of (int, float, float, int)
+        Category, band, what is within it (a narrower band or a ticket), and tickets there.
+
+    Examples
+    --------
+    >>> placed([(5411, 0, 7, 2), (5411, 0, 9, 2), (5812, 0, 7, 1)], {(5411, 0): [1, 2]})
+    {(5411, 7): [1], (5411, 9): [0]}
+    """
+    found, before = defaultdict[Place, list[int]](list), defaultdict[Place, int](int)
+    for mcc, band, within, count in sorted(counts):
+        below = before[mcc, band]
+        inside = [
+            place - below for place in places.get((mcc, band), ()) if 0 <= place - below < count
+        ]
+        if inside:
+            found[mcc, within] += inside
+        before[mcc, band] += count
+    return dict(found)
+
+
+def medians(places: Places) -> dict[int, float]:
+    """Return the mean of the two middle tickets of each category.
+
+    Examples
+    --------
+    >>> medians({(5411, 20.0): [3], (5411, 21.0): [0], (5812, 8.5): [1, 1]})
+    {5411: 20.5, 5812: 8.5}
+    """
+    middle = defaultdict[int, list[float]](list)
+    for (mcc, ticket), there in places.items():
+        middle[mcc] += [ticket] * len(there)
+    return {mcc: min(two) + (max(two) - min(two)) * 0.5 for mcc, two in middle.items()}
