@@ -217,7 +217,7 @@ class SparkEngine(Engine):
             with suppress(EngineError), naming_failures():  # Spark may be gone, and its tables too
                 # Connect finds what is kept by its names: these go last.
                 for kept in self._kept.values():
-                    kept.unpersist()
+                    kept.unpersist(blocking=True)  # nothing is under way when Spark ends
                 self._kept.clear()
                 for name in list(self._frames):
                     self._forget(name)

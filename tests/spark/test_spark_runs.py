@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +22,11 @@ from psycopg.rows import dict_row
 from small_portfolio import WEEK
 from spark_cluster import Cluster, SparkRun, cluster, connect, spark_run
 
+from cardwatch.config import EngineConfig
+from cardwatch.config.run_sections import SparkConfig
 from cardwatch.manifest import load_manifest
 from cardwatch.outputs import OutputFile
+from cardwatch.spark import open_spark_engine
 from cardwatch.week import ReportingWeek
 
 pytestmark = pytest.mark.spark
@@ -45,6 +49,14 @@ def delivered(folder: Path, rows: pa.Table) -> Path:
     pq.write_table(rows.slice(0, middle), folder / "one.parquet")
     pq.write_table(rows.slice(middle), folder / "two.parquet")
     return folder
+
+
+def make_table(master: str, name: str, folder: Path) -> None:
+    """Let the catalog of a Connect server know Parquet files as a table."""
+    engine = open_spark_engine(EngineConfig(type="spark", spark=SparkConfig(master=master)))
+    with engine:
+        engine.session.sql(f"CREATE TABLE {name} USING parquet LOCATION '{folder.as_uri()}'")
+        engine.session.stop()
 
 
 def settings(data: Path, results: str, **sections: Any) -> dict[str, Any]:
@@ -75,9 +87,16 @@ def reviewed(folder: Path, config: dict[str, Any]) -> None:
         cardwatch(folder, *words)
 
 
-def same(folder: Path) -> None:
-    """Check that both left the same files, and judged who waited for the usual tickets."""
+def same(folder: Path, source: str = "") -> None:
+    """Check that both left the same files, and judged who waited for the usual tickets.
+
+    With a `source`, every row that was set aside on Spark names that one.
+    """
     one, other = (contents(folder / each) for each in ("a", "b"))
+    aside = OutputFile.QUARANTINE.of(WEEK)
+    if source:
+        assert source.encode() in other[aside]
+        one[aside], other[aside] = (set_aside(each[aside]) for each in (one, other))
     for name in (OutputFile[each].of(WEEK) for each in SAME):
         assert one[name] == other[name], name
     runs = [load_manifest(folder / each / OutputFile.MANIFEST.of(WEEK)) for each in ("a", "b")]
@@ -85,21 +104,32 @@ def same(folder: Path) -> None:
     assert b"UNIT_ERROR" in other[OutputFile.QUARANTINE.of(WEEK)]
 
 
+def set_aside(content: bytes) -> bytes:
+    """Return how often each row was set aside, wherever it came from."""
+    copies = Counter[tuple[str, ...]]()
+    for row in csv.DictReader(content.decode().splitlines(keepends=True)):
+        row.pop("source")
+        count = int(row.pop("row_copies"))
+        copies[tuple(row.values())] += count
+    return repr(sorted(copies.items())).encode()
+
+
 @contextmanager
 def scoring(
-    folder: Path, engine: dict[str, Any], rows: pa.Table, scores: str, **sections: Any
+    folder: Path, engine: dict[str, Any], data: Path, scores: str, table: str = "", **sections: Any
 ) -> Iterator[SparkRun]:
     """Score a portfolio with the embedded engine into ``a``, and begin to on Spark into ``b``.
 
-    `engine` is that section of the latter, `scores` where executors write them; `sections` are
-    those of both.
+    `engine` is that section of the latter, `scores` where executors write them, and `table` what
+    it reads in place of the files; `sections` are those of both.
     """
-    data = delivered(folder / "data", rows)
     reviewed(folder, settings(data, "a", **sections))
     shutil.copytree(folder / "a", folder / "b")
     embedded(folder, settings(data, "a", **sections), WEEK)
     in_spark = engine | {"spark": engine["spark"] | {"scores": scores}}
     config = settings(data, "b", engine=in_spark, **sections)
+    if table:
+        config["data_source"] = {"type": "table", "table": table}
     with spark_run(folder, config, "--reporting-week", WEEK.label) as run:
         yield run
 
@@ -109,7 +139,8 @@ def test_every_oddity_comes_to_the_same_though_an_executor_dies(
 ) -> None:
     scores = str(tmp_path / "scores")
     ranking = {"peer_group_cap": 0.3, "min_spend": 10, "top_n": 12}
-    with scoring(tmp_path, spark.settings, odd_weekly(), scores, ranking=ranking) as run:
+    data = delivered(tmp_path / "data", odd_weekly())
+    with scoring(tmp_path, spark.settings, data, scores, ranking=ranking) as run:
         run.wait_for("step contract took")
         executors = spark.executors()
         assert len(executors) == 2, "two processes do the work"
@@ -123,7 +154,7 @@ def test_every_oddity_comes_to_the_same_though_an_executor_dies(
     assert written.to_pylist() == same_rows, "the executors wrote the same"
 
 
-def test_a_client_without_java_comes_to_the_same_of_transactions_also_in_a_database(
+def test_a_client_without_java_comes_to_the_same_of_a_table_also_in_a_database(
     tmp_path: Path, spark: Cluster, database: Database
 ) -> None:
     if not DRIVER.exists():
@@ -132,14 +163,15 @@ def test_a_client_without_java_comes_to_the_same_of_transactions_also_in_a_datab
     place = f"jdbc:postgresql://{server.hostname}:{server.port}{server.path}"
     login = urlencode({"user": server.username or "", "password": unquote(server.password or "")})
     scores, model = f"{place}?{login}", {"detector": "isolation_forest", "n_estimators": 50}
-    with (
-        connect(tmp_path / "server", spark, "--jars", str(DRIVER)) as engine,
-        scoring(tmp_path, engine, odd_transactions(), scores, model=model) as run,
-    ):
-        done = run.end()
+    data = delivered(tmp_path / "data", odd_transactions())
+    with connect(tmp_path / "server", spark, "--jars", str(DRIVER)) as engine:
+        make_table(engine["spark"]["master"], "transactions", data)
+        with scoring(tmp_path, engine, data, scores, "transactions", model=model) as run:
+            done = run.end()
     assert done.exit_code == 0, done.err
     assert "throw-away" not in done.out + done.err
-    same(tmp_path)
+    assert "Warning" not in done.err
+    same(tmp_path, source="transactions")
     expected = pq.read_table(tmp_path / "b" / OutputFile.SCORES.of(WEEK)).to_pylist()
     with database.connect() as connection, connection.cursor(row_factory=dict_row) as rows:
         rows.execute("SELECT * FROM anomaly_scores_2025_46 ORDER BY anomaly_rank")
