@@ -7,6 +7,7 @@ import pytest
 from faulty_reads import impatient, read_table
 from good_rows import good_run
 from hypothesis import settings
+from longest_first import longest_first
 from message_servers import HttpServer, http_server
 from monitored_folder import installation, two_weeks_run
 from postgres import database, own_server, postgres
@@ -34,6 +35,12 @@ __all__ = [
     "runs",
     "two_weeks_run",
 ]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if workers := getattr(config, "workerinput", {}).get("workercount"):
+        items[:] = longest_first(items, workers)
 
 
 @pytest.fixture

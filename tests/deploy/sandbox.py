@@ -183,7 +183,7 @@ def put_back(saved: Path, folder: Path) -> None:
 def _identity(entry: os.DirEntry[str]) -> tuple[object, ...]:
     """Return what tells a path that was changed since it was copied."""
     if entry.is_symlink():
-        return (os.readlink(entry),)
+        return (str(Path(entry).readlink()),)
     facts = entry.stat(follow_symlinks=False)
     changes = () if entry.is_dir() else (facts.st_size, facts.st_mtime_ns)
     return (facts.st_mode, *changes)
@@ -193,7 +193,7 @@ def _remove(entry: os.DirEntry[str]) -> None:
     if entry.is_dir(follow_symlinks=False):
         shutil.rmtree(entry)
     else:
-        os.unlink(entry)
+        Path(entry).unlink()
 
 
 def _copy(entry: os.DirEntry[str], to: Path) -> None:

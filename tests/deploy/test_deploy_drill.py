@@ -45,6 +45,7 @@ def installation(tmp_path: Path, database: Database) -> Installation:
     return made
 
 
+@pytest.mark.takes(60)
 def test_the_drill(installation: Installation, database: Database) -> None:
     """From an installation that the guide made: a failure after the switch, then the way back."""
     place = installation

@@ -117,6 +117,7 @@ def kept(place: Installation) -> dict[str, str]:
         *[pytest.param("KILL", False, n * 4, 8, id=f"at the first {n + 1} of 2") for n in range(2)],
     ],
 )
+@pytest.mark.takes(30)
 def test_at_whichever_command_a_deployment_breaks_off(
     tmp_path: Path, harm: str, deployed: bool, first: int, step: int
 ) -> None:

@@ -25,7 +25,7 @@ from cardwatch.manifest import load_manifest
 from cardwatch.outputs import OutputFile
 from cardwatch.week import ReportingWeek
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.takes(240)]
 
 SAME = ("LIST_CSV", "LIST_JSON", "SCORES", "QUARANTINE")
 DRIVER = Path("/usr/share/java/postgresql.jar")
