@@ -22,18 +22,18 @@ def longest_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Ite
     units: dict[object, list[pytest.Item]] = {}
     others: list[pytest.Item] = []
     for item in items:
-        node, mark = next(item.iter_markers_with_node("takes"), (item, None))
-        if mark is None:
-            others.append(item)
-        else:
+        for node, mark in item.iter_markers_with_node("takes"):
             seconds[node] = float(mark.args[0])
             units.setdefault(node, []).append(item)
+            break
+        else:
+            others.append(item)
     shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
     busy = [0.0] * workers
-    for node in sorted(units, key=lambda node: -seconds[node]):
+    for unit in sorted(units, key=lambda unit: -seconds[unit]):
         least = busy.index(min(busy))
-        shares[least] += units[node]
-        busy[least] += seconds[node]
+        shares[least] += units[unit]
+        busy[least] += seconds[unit]
     rest, left = iter(others), len(items)
     for number, share in enumerate(shares):
         size = left // (workers - number)
