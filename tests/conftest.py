@@ -44,8 +44,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    with Engine(memory_limit="500MB", threads=2, temp_directory=tmp_path) as session:
+def threads() -> int:
+    """How many an engine of a few rows has: a second one finds no rows, and costs a fifth.
+
+    Whole runs have two, and so have the tests of what is done in ranges of customers.
+    """
+    return 1
+
+
+@pytest.fixture
+def engine(tmp_path: Path, threads: int) -> Iterator[Engine]:
+    with Engine(memory_limit="500MB", threads=threads, temp_directory=tmp_path) as session:
         yield session
 
 
