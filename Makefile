@@ -53,6 +53,10 @@ test-system: $(DEV_STAMP) $(AIRFLOW_STAMP) $(AIRFLOW_2_STAMP) $(SPARK_STAMP) $(C
 	@bash tests/system/install.sh
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "system or airflow or spark"
 
+# What test-system runs in, for .ci/run alone.
+.PHONY: environments
+environments: $(AIRFLOW_STAMP) $(AIRFLOW_2_STAMP) $(SPARK_STAMP)
+
 check: $(DEV_STAMP) ## Check format, style, types and who imports whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import pytest
 from faulty_reads import impatient, read_table
 from good_rows import good_run
 from hypothesis import settings
+from longest_first import longest_first
 from message_servers import HttpServer, http_server
 from monitored_folder import installation, two_weeks_run
 from postgres import database, own_server, postgres
@@ -36,9 +37,24 @@ __all__ = [
 ]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if workers := getattr(config, "workerinput", {}).get("workercount"):
+        items[:] = longest_first(items, workers)
+
+
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    with Engine(memory_limit="500MB", threads=2, temp_directory=tmp_path) as session:
+def threads() -> int:
+    """How many an engine of a few rows has: a second one finds no rows, and costs a fifth.
+
+    Whole runs have two, and so have the tests of what is done in ranges of customers.
+    """
+    return 1
+
+
+@pytest.fixture
+def engine(tmp_path: Path, threads: int) -> Iterator[Engine]:
+    with Engine(memory_limit="500MB", threads=threads, temp_directory=tmp_path) as session:
         yield session
 
 

@@ -43,7 +43,6 @@ _LEFTOVERS = (
     "masked",
     "masked_customer",
     "precise_week",
-    "reason_order",
     "repeated_delivery",
     "repeated_key",
     "repeated_row",

@@ -16,9 +16,8 @@ _FOLDED = ReasonCode.DUPLICATE_COPY.name
 _UNSCORED = """
 SELECT reason, count(*) AS customers
 FROM (
-    SELECT s.customer_id, arg_min(s.reason, o.position) AS reason
+    SELECT s.customer_id, arg_min(s.reason, list_position($order, s.reason)) AS reason
     FROM set_aside AS s
-    INNER JOIN reason_order AS o ON o.reason = s.reason
     INNER JOIN delivered_customer AS d ON d.customer_id = s.customer_id
     WHERE
         trim(s.customer_id) <> ''
@@ -135,11 +134,7 @@ def _aside_by_week(engine: Engine, window: Window) -> list[dict[str, int]]:
 def _coverage(
     engine: Engine, accepted: Sequence[int], cells: int, aside: Sequence[Mapping[str, int]]
 ) -> Coverage:
-    engine.create("reason_order", {"reason": "VARCHAR", "position": "INTEGER"})
-    engine.connection.executemany(
-        "INSERT INTO reason_order VALUES (?, ?)", [list(pair) for pair in ORDER.items()]
-    )
-    unscored = dict(engine.execute(_UNSCORED).fetchall())
+    unscored = dict(engine.execute(_UNSCORED, order=list(ORDER)).fetchall())
     customers_in = "SELECT count(*) FROM delivered_customer WHERE trim(customer_id) <> ''"
     return Coverage(
         rows_in=engine.scalar("SELECT coalesce(sum(rows_in), 0)::BIGINT FROM delivered_customer"),

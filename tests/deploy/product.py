@@ -32,7 +32,7 @@ chmod +x bin/cardwatch
 def make_product(origin: Path) -> None:
     """Commit the product as v1.0.0, from before its last migration, and as v1.1.0."""
     origin.mkdir()
-    git(origin, "init", "--quiet", "--initial-branch=main")
+    git(origin, "init", "--quiet", "--initial-branch=main", "--template=")
     for name in PRODUCT:
         source = ROOT / name
         if source.is_dir():

@@ -19,6 +19,8 @@ GIT = {
     "GIT_COMMITTER_EMAIL": "a@example.org",
 }
 UNITS = "airflow-scheduler.service cardwatch.timer"
+ELSEWHERE = shutil.ignore_patterns("alertmanager", "docker", "grafana", "powerbi", "prometheus")
+"""What no deployment looks into; hundreds of places are made and compared without it."""
 
 CARDWATCH = """\
 # Stands in for the program: does what the file `behaviour` of its release says.
@@ -163,6 +165,44 @@ def release(origin: Path, version: str, **files: str) -> None:
     git(origin, "tag", version)
 
 
+def put_back(saved: Path, folder: Path) -> None:
+    """Make a folder what its copy is; what is the same already is left, which is nearly all."""
+    there = {entry.name: entry for entry in os.scandir(folder)}
+    for entry in os.scandir(saved):
+        found = there.pop(entry.name, None)
+        if found is None or _identity(found) != _identity(entry):
+            if found is not None:
+                _remove(found)
+            _copy(entry, folder / entry.name)
+        elif entry.is_dir(follow_symlinks=False):
+            put_back(Path(entry.path), Path(found.path))
+    for entry in there.values():
+        _remove(entry)
+
+
+def _identity(entry: os.DirEntry[str]) -> tuple[object, ...]:
+    """Return what tells a path that was changed since it was copied."""
+    if entry.is_symlink():
+        return (str(Path(entry).readlink()),)
+    facts = entry.stat(follow_symlinks=False)
+    changes = () if entry.is_dir() else (facts.st_size, facts.st_mtime_ns)
+    return (facts.st_mode, *changes)
+
+
+def _remove(entry: os.DirEntry[str]) -> None:
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry)
+    else:
+        Path(entry).unlink()
+
+
+def _copy(entry: os.DirEntry[str], to: Path) -> None:
+    if entry.is_dir(follow_symlinks=False):
+        shutil.copytree(entry, to, symlinks=True)
+    else:
+        shutil.copy2(entry, to, follow_symlinks=False)
+
+
 def executable(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
@@ -172,9 +212,9 @@ def executable(path: Path, text: str) -> Path:
 def make_origin(folder: Path) -> Path:
     """Make a repository with our deploy/ and the stand-in for the rest, and the tag v1.0.0."""
     folder.mkdir(parents=True)
-    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "init", "--quiet", "--initial-branch=main", "--template=")
     shutil.copy(ROOT / "deploy.sh", folder)
-    shutil.copytree(ROOT / "deploy", folder / "deploy")
+    shutil.copytree(ROOT / "deploy", folder / "deploy", ignore=ELSEWHERE)
     for name in ("cardwatch", "src", "config", "docs"):
         (folder / name).mkdir()
         (folder / name / "__init__.py").touch()
@@ -191,7 +231,7 @@ def make_origin(folder: Path) -> Path:
 def clone(origin: Path, folder: Path, programs: Path) -> Installation:
     """Clone as the guide does, and set the stand-ins for systemctl and pip."""
     programs.mkdir(exist_ok=True)
-    git(origin.parent, "clone", "--quiet", str(origin), str(folder))
+    git(origin.parent, "clone", "--quiet", "--template=", str(origin), str(folder))
     git(folder, "checkout", "--quiet", "v1.0.0")
     variables = {
         **GIT,

@@ -59,6 +59,7 @@ def revision(place: Installation) -> str:
     return str(found)
 
 
+@pytest.mark.takes(120)
 def test_airflows_database_goes_with_its_version_and_back(place: Installation) -> None:
     place.run("git", "fetch", "--quiet", "--tags")
     place.run("git", "checkout", "--quiet", "v1.1.0")

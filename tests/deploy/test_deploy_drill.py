@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from postgres import Database
 from product import INSTALL, make_product
-from sandbox import ROOT, Installation, clone, executable
+from sandbox import ROOT, Installation, clone, executable, make_origin
 
 pytestmark = pytest.mark.system
 
@@ -45,6 +45,7 @@ def installation(tmp_path: Path, database: Database) -> Installation:
     return made
 
 
+@pytest.mark.takes(60)
 def test_the_drill(installation: Installation, database: Database) -> None:
     """From an installation that the guide made: a failure after the switch, then the way back."""
     place = installation
@@ -87,10 +88,10 @@ with zipfile.ZipFile(sys.argv[1], "w") as made:
 """
 
 
-def test_the_installer_takes_what_has_the_hash_and_nothing_else(
-    tmp_path: Path, installation: Installation
-) -> None:
+def test_the_installer_takes_what_has_the_hash_and_nothing_else(tmp_path: Path) -> None:
     """The default installer, with pip, offline: a wheel of the right and of another content."""
+    origin = make_origin(tmp_path / "origin")
+    installation = clone(origin, tmp_path / "place", tmp_path / "programs")
     folder = tmp_path / "wheels"
     folder.mkdir()
     wheel = folder / "tiny-1.0-py3-none-any.whl"

@@ -10,23 +10,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sandbox import Installation, clone, executable, make_origin
+from sandbox import Installation, clone, executable, make_origin, put_back
 
 pytestmark = pytest.mark.system
 
 SHIMMED = ("git", "install", "ln", "mkdir", "mktemp", "mv", "rm")
-SABOTEUR = """\
-#!/usr/bin/env bash
-# Counts the commands of a deployment, and does harm at one of them. Its group is the deployment.
-echo "$*" >>"${COUNTED}"
-[[ $(wc -l <"${COUNTED}") != "${HARM_AT}" ]] || case ${HARM} in
-    fail) exit 1 ;;
-    *) kill -s "${HARM}" 0; sleep 60 ;;
-esac
-"""
 SHIM = """\
 #!/usr/bin/env bash
-[[ -z ${{COUNTED-}} ]] || saboteur {name} "$@" || exit 1
+# Counts the commands of a deployment, and does harm at one of them. Its group is the deployment.
+if [[ -n ${{COUNTED-}} ]]; then
+    echo "{name} $*" >>"${{COUNTED}}"
+    mapfile -t counted <"${{COUNTED}}"
+    ((${{#counted[@]}} != HARM_AT)) || case ${{HARM}} in
+        fail) exit 1 ;;
+        *) kill -s "${{HARM}}" 0; sleep 60 ;;
+    esac
+fi
 exec {real} "$@"
 """
 CODES = {"fail": (0, 1, 2), "TERM": (0, 1, 143), "KILL": (-signal.SIGKILL,)}
@@ -38,7 +37,6 @@ def sabotaged(place: Installation) -> Installation:
     """Put shims before the commands of the system and of the sandbox."""
     programs = Path(place.variables["DEPLOY_INSTALL"]).parent / "shims"
     programs.mkdir()
-    executable(programs / "saboteur", SABOTEUR)
     for name in SHIMMED:
         executable(programs / name, SHIM.format(name=name, real=shutil.which(name)))
     variables = {**place.variables, "PATH": f"{programs}{os.pathsep}{place.variables['PATH']}"}
@@ -87,12 +85,7 @@ def restore(place: Installation) -> None:
     if (saved := place.folder.parent.with_name("saved") / running).exists():
         shutil.copy(saved, place.folder.parent / running)
     for name in ("anomaly-detection", "origin"):
-        shutil.rmtree(place.folder.parent / name)
-        shutil.copytree(
-            place.folder.parent.with_name("saved") / name,
-            place.folder.parent / name,
-            symlinks=True,
-        )
+        put_back(place.folder.parent.with_name("saved") / name, place.folder.parent / name)
 
 
 def assert_whole(place: Installation, versions: tuple[str, ...]) -> None:
@@ -116,20 +109,28 @@ def kept(place: Installation) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("harm", "deployed", "step"),
-    [("fail", True, 1), ("TERM", True, 4), ("KILL", True, 3), ("KILL", False, 4)],
-    ids=["fails", "stopped", "killed", "killed at the first"],
+    ("harm", "deployed", "first", "step"),
+    [
+        *[pytest.param("fail", True, n, 3, id=f"fails {n + 1} of 3") for n in range(3)],
+        pytest.param("TERM", True, 0, 4, id="stopped"),
+        *[pytest.param("KILL", True, n * 3, 6, id=f"killed {n + 1} of 2") for n in range(2)],
+        *[pytest.param("KILL", False, n * 4, 8, id=f"at the first {n + 1} of 2") for n in range(2)],
+    ],
 )
+@pytest.mark.takes(30)
 def test_at_whichever_command_a_deployment_breaks_off(
-    tmp_path: Path, harm: str, deployed: bool, step: int
+    tmp_path: Path, harm: str, deployed: bool, first: int, step: int
 ) -> None:
-    """At every command, or every `step`-th where another sweep goes the same way at each."""
+    """At every command, or every third or fourth where another sweep goes the same way at each.
+
+    A sweep is parted, so that it is not the last that everything else waits for.
+    """
     place = prepare(tmp_path / "place", deployed=deployed)
     before = kept(place)
     assert attempt(place, harm, 0) == 0
     commands = (place.folder.parent / "counted").read_text().splitlines()
     assert len(commands) > 30
-    for number, command in list(enumerate(commands, 1))[::step]:
+    for number, command in list(enumerate(commands, 1))[first::step]:
         restore(place)
         code = attempt(place, harm, number)
         said = (place.folder.parent / "said").read_text()

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from sandbox import MAIN, Installation, clone, git, make_origin
+from sandbox import MAIN, Installation, clone, git, make_origin, put_back
 
 pytestmark = pytest.mark.system
 
@@ -15,17 +15,9 @@ GUIDES_PATHS = ("main.py", "src", "deploy.sh", "deploy/rollback.sh", "requiremen
                 "venv/bin/python", "config/config.example.yaml")  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository, copied for each test; not to be changed."""
-    return make_origin(tmp_path_factory.mktemp("template") / "origin")
-
-
-@pytest.fixture
-def cloned(tmp_path: Path, template: Path) -> Installation:
-    """An installation after the guide's steps 3 and 5, and its configuration."""
-    shutil.copytree(template, tmp_path / "origin", symlinks=True)
-    made = clone(tmp_path / "origin", tmp_path / "anomaly detection", tmp_path / "programs")
+def make_clone(folder: Path) -> Installation:
+    """Make an installation as after the guide's steps 3 and 5, and its configuration."""
+    made = clone(make_origin(folder / "origin"), folder / "anomaly detection", folder / "programs")
     made.write("config/config.yaml", "environment: production\n")
     made.write("config/monitoring_config.yaml", "alerts: {}\n")
     made.write(".env", "DB_HOST=db1\nDB_PASSWORD=s3 cret&$HOME\nSMTP_PORT=587\n")
@@ -33,9 +25,26 @@ def cloned(tmp_path: Path, template: Path) -> Installation:
 
 
 @pytest.fixture
-def deployed(cloned: Installation) -> Installation:
-    cloned.deploy("v1.0.0")
-    return cloned
+def cloned(tmp_path: Path) -> Installation:
+    return make_clone(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """An installation with a copy of it, ``saved``, beside."""
+    folder = tmp_path_factory.mktemp("first") / "place"
+    made = make_clone(folder)
+    made.deploy("v1.0.0")
+    shutil.copytree(folder, folder.with_name("saved"), symlinks=True)
+    return made
+
+
+@pytest.fixture
+def deployed(first: Installation) -> Installation:
+    """The same installation for each test, as its first deployment left it."""
+    folder = first.folder.parent
+    put_back(folder.with_name("saved"), folder)
+    return first
 
 
 def test_a_clone_becomes_an_installation_in_which_every_path_of_the_guide_leads_to_the_version(

@@ -123,6 +123,7 @@ def set_variables(file: Path, **variables: str) -> None:
 
 
 @pytest.mark.system
+@pytest.mark.takes(60)
 def test_a_newcomer_gets_from_a_clone_to_a_rollback(tmp_path: Path, database: Database) -> None:
     make_product(tmp_path / "origin")
     place = clone(tmp_path / "origin", tmp_path / "anomaly-detection", tmp_path / "programs")
@@ -183,6 +184,7 @@ def test_a_newcomer_gets_from_a_clone_to_a_rollback(tmp_path: Path, database: Da
 
 
 @pytest.mark.airflow
+@pytest.mark.takes(60)
 def test_airflows_part_of_it_works_as_written(tmp_path: Path, database: Database) -> None:
     airflow = ROOT / ".venv-airflow"
     if not (airflow / "bin/airflow").exists():

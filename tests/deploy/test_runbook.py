@@ -100,6 +100,7 @@ def deployed(tmp_path: Path, database: Database) -> Installation:
 
 
 @pytest.mark.system
+@pytest.mark.takes(100)
 def test_the_commands_of_the_runbook_do_what_they_say(deployed: Installation) -> None:
     found = list(dict.fromkeys(scripts()))
     assert len(found) > 20, "the runbook's commands are not found any more"

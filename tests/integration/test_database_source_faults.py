@@ -33,6 +33,7 @@ def all_faults(messages: list[str]) -> Iterator[Fault]:
 
 
 @pytest.mark.parametrize("has_cache", [True, False])
+@pytest.mark.takes(30)
 def test_a_fault_at_any_statement_is_one_error_and_leaves_no_half_of_a_copy(
     read_table: Database, engine: Engine, has_cache: bool
 ) -> None:

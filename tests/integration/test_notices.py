@@ -237,6 +237,7 @@ def test_of_a_server_that_hangs_nobody_knows_so_it_is_not_sent_again_by_itself(
     assert "--again" in line
     assert set(statuses(folder).values()) == {"unsure"}
     mail.seconds = 0.0
+    configure(folder, mail.port)
     cardwatch(folder, *NOTIFY, code=7)
     assert len(mail.messages) == 1
     cardwatch(folder, *NOTIFY, "--again")
@@ -252,6 +253,7 @@ def test_a_server_that_hangs_at_once_is_tried_again_the_next_time(
     cardwatch(folder, *NOTIFY, code=7)
     assert set(statuses(folder).values()) == {"failed"}
     mail.is_slow_to_greet, mail.seconds = False, 0.0
+    configure(folder, mail.port)
     cardwatch(folder, *NOTIFY)
     assert len(mail.messages) == 1
 

@@ -29,7 +29,7 @@ from cardwatch.outputs import OutputFile
 from cardwatch.spark import open_spark_engine
 from cardwatch.week import ReportingWeek
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.takes(240)]
 
 SAME = ("LIST_CSV", "LIST_JSON", "SCORES", "QUARANTINE")
 DRIVER = Path("/usr/share/java/postgresql.jar")

@@ -80,6 +80,7 @@ def test_a_table_space_that_is_full_leaves_the_old_week_until_there_is_room_agai
         own_server.stop()
 
 
+@pytest.mark.takes(40)
 def test_a_log_that_cannot_grow_ends_the_server_and_leaves_the_old_week(
     engine: Engine, tmp_path: Path
 ) -> None:

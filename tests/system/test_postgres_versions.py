@@ -50,6 +50,8 @@ LEAST = (
 )
 """What a version has to say that lies between two of which the same is known."""
 SELECTED = "not system and not airflow and not spark"
+PARTS = 2
+"""Of the files that are run on the oldest version, so that two cores share them."""
 MINUTES = 40
 
 
@@ -89,6 +91,7 @@ def test_files_that_use_a_server_are_found() -> None:
     assert set(LEAST) < set(BETWEEN) < set(files_on_a_server())
 
 
+@pytest.mark.takes(60)
 @pytest.mark.parametrize("version", [POSTGRES_VERSION], ids="debian-{}".format)
 def test_what_is_read_and_published_on_the_newest_version_is_on_debians(version: str) -> None:
     with PostgresServer(binaries=postgres_binaries()) as server:
@@ -96,14 +99,16 @@ def test_what_is_read_and_published_on_the_newest_version_is_on_debians(version:
     run_on(postgres_binaries(), BETWEEN)
 
 
-def test_all_that_holds_on_the_newest_version_holds_on_the_oldest() -> None:
+@pytest.mark.takes(60)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_all_that_holds_on_the_newest_version_holds_on_the_oldest(part: int) -> None:
     with tempfile.TemporaryDirectory(prefix="cardwatch-postgres-") as name:
         # The servers' own user may look into it, so that no server needs a copy.
         Path(name).chmod(0o755)
         binaries = oldest_postgres_binaries(Path(name))
         with PostgresServer(binaries=binaries) as server:
             assert version_of(server) == OLDEST
-        run_on(binaries, files_on_a_server())
+        run_on(binaries, files_on_a_server()[part::PARTS])
 
 
 def test_what_is_read_and_published_on_the_newest_version_is_on_16_given_by_its_address() -> None:

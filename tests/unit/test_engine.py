@@ -22,6 +22,11 @@ TOO_LARGE = "SELECT hash(i) AS h, repeat('x', 80) || i AS x FROM range(1000000) 
 
 
 @pytest.fixture
+def threads() -> int:
+    return 2
+
+
+@pytest.fixture
 def sql_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     folder = tmp_path / "packages" / "statements_of_a_step"
     folder.mkdir(parents=True)

@@ -22,6 +22,11 @@ from cardwatch.schema import Feature, FeatureTable
 from cardwatch.week import ReportingWeek
 
 
+@pytest.fixture
+def threads() -> int:
+    return 2
+
+
 def feature(name: str, family: str, side: Literal["upper", "two"]) -> Feature:
     return Feature(name, family, "z", side, name.upper(), "said", ("", "", ""), "doc")
 
