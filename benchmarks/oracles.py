@@ -14,11 +14,13 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from benchmarks.judge import LISTED, SEEN
-from benchmarks.surprises import WEIGHTS, SurprisingWeek, by_family, totals
+from benchmarks.surprises import MEMBERS, WEIGHTS, SurprisingWeek, by_family, summed
+from cardwatch.case_kinds import Strength
 from cardwatch.features.catalog import FAMILIES
 from cardwatch.robust import Floats
 
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 Figures = Mapping[str, float]
 Goal = Callable[[Floats], float]
 
@@ -48,20 +50,12 @@ class Board:
 
     def __init__(self, weeks: Sequence[SurprisingWeek]) -> None:
         kept = [suspects(week) for week in weeks]
-        self._surprise = np.concatenate(
-            [week.surprise[mask] for week, mask in zip(weeks, kept, strict=True)]
-        ).astype(np.float32)
-        ends = np.cumsum([mask.sum() for mask in kept])
-        self._spans = [slice(end - mask.sum(), end) for end, mask in zip(ends, kept, strict=True)]
-        self._kinds = [week.kinds()[mask] for week, mask in zip(weeks, kept, strict=True)]
-        self._strengths = [
-            np.array([week.truth.strengths.get(c, "") for c in week.customers[mask]])
-            for week, mask in zip(weeks, kept, strict=True)
-        ]
-        self._alike = [
-            np.isin(week.customers[mask], list(week.truth.lookalikes))
-            for week, mask in zip(weeks, kept, strict=True)
-        ]
+        chosen = list(zip(weeks, kept, strict=True))
+        surprise = np.concatenate([week.surprise[mask] for week, mask in chosen])
+        self._members = [surprise[:, members].astype(np.float32) for members in MEMBERS]
+        self._known: list[tuple[bytes, Floats]] = [(b"", np.zeros(0))] * len(MEMBERS)
+        self._ends = np.cumsum([mask.sum() for mask in kept])[:-1]
+        self._labels = [_Labels.of(week, mask) for week, mask in chosen]
 
     def figures(self, weights: Floats) -> Figures:
         """Return P@20, AP, who is spared and, per kind, the recall@100 at medium strength.
@@ -69,25 +63,51 @@ class Board:
         ``spared`` is the share of the first 20 who are no look-alikes. ``near`` of a kind is smooth
         where its recall is not: the mean of 100 over the place.
         """
-        total = totals(self._surprise, weights.astype(np.float32))
+        alone = np.column_stack([self._alone(f, weights) for f in range(len(MEMBERS))])
         found: dict[str, list[Floats]] = {}
-        for span, kinds, strengths, alike in zip(
-            self._spans, self._kinds, self._strengths, self._alike, strict=True
-        ):
-            place = places(total[span])
-            planted = np.sort(place[kinds != ""])
+        for total, labels in zip(np.split(summed(alone), self._ends), self._labels, strict=True):
+            place = places(total)
+            planted = np.sort(place[labels.planted])
             for name, values in (
                 ("precision", [(planted <= LISTED).sum() / LISTED]),
                 ("average_precision", [np.mean(np.arange(1, planted.size + 1) / planted)]),
-                ("spared", [1 - (place[alike] <= LISTED).sum() / LISTED]),
+                ("spared", [1 - (place[labels.alike] <= LISTED).sum() / LISTED]),
             ):
                 found.setdefault(name, []).append(np.array(values))
-            medium = np.flatnonzero(strengths == "medium")
-            for kind in set(kinds[medium]) - {""}:
-                its = place[medium[kinds[medium] == kind]]
-                found.setdefault(kind, []).append(its <= SEEN)
-                found.setdefault(f"{NEAR}{kind}", []).append(np.minimum(1, SEEN / its))
+            for kind, its in labels.medium.items():
+                found.setdefault(kind, []).append(place[its] <= SEEN)
+                found.setdefault(f"{NEAR}{kind}", []).append(np.minimum(1, SEEN / place[its]))
         return {name: float(np.concatenate(parts).mean()) for name, parts in found.items()}
+
+    def _alone(self, family: int, weights: Floats) -> Floats:
+        """Return a family's surprise; a search changes one or a few of them at a time."""
+        its = weights[MEMBERS[family]].astype(np.float32)
+        if self._known[family][0] != its.tobytes():
+            self._known[family] = its.tobytes(), (self._members[family] * its).max(axis=1)
+        return self._known[family][1]
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Positions of the planted, the look-alikes, and per kind those of medium strength."""
+
+    planted: Ints
+    alike: Ints
+    medium: Mapping[str, Ints]
+
+    @classmethod
+    def of(cls, week: SurprisingWeek, mask: Bools) -> _Labels:
+        customers, kinds = week.customers[mask], week.kinds()[mask]
+        strengths = [week.truth.strengths.get(customer) for customer in customers]
+        medium = np.array([strength == Strength.MEDIUM for strength in strengths])
+        return cls(
+            np.flatnonzero(kinds != ""),
+            np.flatnonzero(np.isin(customers, list(week.truth.lookalikes))),
+            {
+                kind: np.flatnonzero(medium & (kinds == kind))
+                for kind in sorted(set(kinds[medium]) - {""})
+            },
+        )
 
 
 def places(scores: Floats) -> NDArray[np.int64]:

@@ -81,8 +81,12 @@ def by_family(weighted: Floats) -> Floats:
 
 def totals(surprise: Floats, weights: Floats) -> Floats:
     """Return the product's total for other weights, shape (n,)."""
-    alone = by_family(surprise * weights)
-    return np.asarray(-np.sort(-alone, axis=1) @ DECAYS)
+    return summed(by_family(surprise * weights))
+
+
+def summed(alone: Floats) -> Floats:
+    """Return the families' surprises added up as the product does, shape (n,)."""
+    return np.asarray(np.sort(alone, axis=1) @ DECAYS[::-1].astype(alone.dtype))
 
 
 def surprising_weeks(
