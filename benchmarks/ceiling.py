@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,48 +24,21 @@ from benchmarks.ceiling_page import Told
 from benchmarks.datasets import REPORT_SEEDS
 from benchmarks.detection_page import (
     HANDBOOK,
-    MOST_LOOKALIKES,
-    QUALITY_TARGETS,
-    RECALL_TARGETS,
     SIMULATOR,
 )
 from benchmarks.judge import DRIVERS, SEEN, Summary, judge
 from benchmarks.measure import machine
-from benchmarks.oracles import NEAR, Board, Dominators, believed
+from benchmarks.oracles import Dominators, believed
 from benchmarks.planted import KINDS, parameters
 from benchmarks.surprises import WEIGHTS, SurprisingWeek, surprising_weeks, totals
+from benchmarks.told_weights import Board, constant_weights
 from cardwatch.robust import Floats
 
 TOLD_SEEDS = tuple(range(100, 116))
 """Development portfolios, of which trees and a regression are told."""
 NOBODY = "nobody: as it is"
-DEARLY = 10.0
-"""What a shortfall of a target costs against as much recall."""
-ABOUT_THEM = (
-    "Weights are changed one after the other and a few at a time, from the product's, as long as "
-    "that helps. They bound whatever only weighs these features; trees bound, as far as they can "
-    'learn it, what else could be made of them. "But for the portfolio\'s own": each portfolio is '
-    "scored by trees that are told of all others; of the handbook's weeks one half is scored by "
-    'trees that are told of the other, the same customers. "Nothing lost": no other figure of '
-    "these tables is lower than nobody's."
-)
-ABOUT_DOMINATORS = (
-    "Where a hundred harmless customers are at least as surprising in every feature, a case cannot "
-    "be among the first hundred by any score that rises with the features; in every family, by any "
-    "that rises with the families; in the largest, the second and so on, by any decay. In the "
-    "family of the kind: who is more surprising in what the case is about, and has to be told "
-    "apart by what the case does not show."
-)
-ABOUT_CHANCE = (
-    "How probable it is that as small a share is found in so many weeks, if each case is found "
-    "with the development seeds' probability; if whole weeks are drawn from theirs; and if these "
-    "weeks are a random part of all, theirs and these. Choices were made on the development seeds, "
-    "so that their share is rather too high."
-)
 TREES = "boosted trees"
 Weeks = Sequence[SurprisingWeek]
-Floors = Mapping[tuple[str, str], float]
-"""Figures by data and name, or the least that they should be."""
 Scores = Callable[[SurprisingWeek], Floats]
 
 
@@ -103,7 +76,10 @@ def everyone_who_is_told(data: Data) -> Iterator[tuple[str, Told]]:
         return name, Told(*worth)
 
     yield told_of_both(NOBODY, lambda week: week.score, WEIGHTS)
-    for name, weights in constant_weights(data):
+    boards = {SIMULATOR: Board(data.simulator)}
+    if data.handbook:
+        boards[HANDBOOK] = Board(data.handbook)
+    for name, weights in constant_weights(boards):
         yield told_of_both(name, partial(_total, weights), weights)
     seeds = "the development seeds"
     for name, model in (("logistic regression", oracles.logistic()), (TREES, oracles.trees())):
@@ -115,53 +91,6 @@ def everyone_who_is_told(data: Data) -> Iterator[tuple[str, Told]]:
         scores = _by_others(data.simulator, kind)
         only = judged(data.simulator, scores, None)
         yield f"… a list of nothing but {kind}", Told(only, Summary([]))
-
-
-def constant_weights(data: Data) -> Iterator[tuple[str, Floats]]:
-    """Yield by name the weights of who is told these very weeks, and wants this or that."""
-    boards = {SIMULATOR: Board(data.simulator)}
-    if data.handbook:
-        boards[HANDBOOK] = Board(data.handbook)
-    present = _floors(boards, WEIGHTS)
-    wanted = {
-        **QUALITY_TARGETS,
-        **{(SIMULATOR, kind): least for kind, least in RECALL_TARGETS.items()},
-        (SIMULATOR, "spared"): 1 - MOST_LOOKALIKES,
-    }
-    start = oracles.fitted_weights(partial(_quality, boards[SIMULATOR]))
-    yield "constant weights: these very weeks, for P@20 and AP", start
-    start = WEIGHTS
-    for name, floors in (
-        ("… for takeovers and single tickets, nothing lost", present),
-        ("… the same, every other target kept", wanted),
-        ("… the same, subject to nothing", {}),
-    ):
-        start = oracles.fitted_weights(partial(_pair, boards, floors), start)
-        yield name, start
-
-
-def _floors(boards: Mapping[str, Board], weights: Floats) -> Floors:
-    figures = {data: board.figures(weights) for data, board in boards.items()}
-    return {(data, name): value for data, its in figures.items() for name, value in its.items()}
-
-
-def _quality(board: Board, weights: Floats) -> float:
-    figures = board.figures(weights)
-    return (figures["precision"] + figures["average_precision"]) / 2
-
-
-def _pair(boards: Mapping[str, Board], floors: Floors, weights: Floats) -> float:
-    """Return the recall of both kinds, less what others fall short of; then how near cases are."""
-    figures = _floors(boards, weights)
-    short = sum(
-        max(0.0, least - figures[key])
-        for key, least in floors.items()
-        if key in figures and key[1] not in KINDS and not key[1].startswith(NEAR)
-    )
-    both = sum(
-        figures[SIMULATOR, kind] + figures[SIMULATOR, f"{NEAR}{kind}"] / 10 for kind in KINDS
-    )
-    return both - DEARLY * short
 
 
 def _total(weights: Floats, week: SurprisingWeek) -> Floats:
@@ -231,16 +160,16 @@ def main() -> None:
             "is not. Nothing was chosen by these figures, and no setting rests on them.",
             ceiling_page.quality(found),
             ceiling_page.recall(found),
-            ABOUT_THEM,
+            ceiling_page.ABOUT_THEM,
             "## Who stands before the cases that are missed",
-            ABOUT_DOMINATORS,
+            ceiling_page.ABOUT_DOMINATORS,
             ceiling_page.dominators(planted),
             "## What they were made of",
             "What the generator drew for the takeovers and single tickets of medium strength.",
             ceiling_page.made_of(planted),
             ceiling_page.found_by(planted),
             "## Chance",
-            ABOUT_CHANCE,
+            ceiling_page.ABOUT_CHANCE,
             ceiling_page.chances(found[NOBODY].simulator, development, KINDS),
         ],
     )

@@ -27,6 +27,28 @@ BOUNDS: Mapping[Kind, tuple[str, Sequence[float]]] = {
     Kind.TICKET: ("dear", (12, 16, 20, 28, 41)),
 }
 
+ABOUT_THEM = (
+    "Weights are changed one after the other and a few at a time, from the product's, as long as "
+    "that helps. They bound whatever only weighs these features; trees bound, as far as they can "
+    'learn it, what else could be made of them. "But for the portfolio\'s own": each portfolio is '
+    "scored by trees that are told of all others; of the handbook's weeks one half is scored by "
+    'trees that are told of the other, the same customers. "Nothing lost": no other figure of '
+    "these tables is lower than nobody's."
+)
+ABOUT_DOMINATORS = (
+    "Where a hundred harmless customers are at least as surprising in every feature, a case cannot "
+    "be among the first hundred by any score that rises with the features; in every family, by any "
+    "that rises with the families; in the largest, the second and so on, by any decay. In the "
+    "family of the kind: who is more surprising in what the case is about, and has to be told "
+    "apart by what the case does not show."
+)
+ABOUT_CHANCE = (
+    "How probable it is that as small a share is found in so many weeks, if each case is found "
+    "with the development seeds' probability; if whole weeks are drawn from theirs; and if these "
+    "weeks are a random part of all, theirs and these. Choices were made on the development seeds, "
+    "so that their share is rather too high."
+)
+
 
 @dataclass(frozen=True)
 class Told:

@@ -23,13 +23,19 @@ from cardwatch.features.catalog import ABSENCE, CATALOG, FAMILIES
 from cardwatch.robust import Floats
 from cardwatch.week import ReportingWeek
 
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
 FEATURES = tuple(feature for feature in CATALOG if feature.name != ABSENCE)
 WEIGHTS: Floats = np.array([feature.weight for feature in FEATURES])
 MEMBERS = tuple(
     np.flatnonzero([feature.family == family for feature in FEATURES]) for family in FAMILIES
 )
 SCORE = "anomaly_score"
-DECAYS: Floats = ModelConfig().decay ** np.arange(len(FAMILIES))
+SUSPECTS = 800
+"""Customers of a week that a search or a fit looks at beside the labelled: those with the most
+surprising feature. The figures reported are of everybody."""
+DECAYS: Floats = np.power(ModelConfig().decay, np.arange(len(FAMILIES)), dtype=np.float64)
 MADE_BY = ("features/*.py", "features/*.sql", "detection/*.py", "robust.py")
 """The package's files that a surprise depends on: they name the folder it is kept in."""
 
@@ -61,6 +67,14 @@ class SurprisingWeek:
         """Return each customer's planted kind, empty for nothing, shape (n,)."""
         known = self.truth.kinds
         return np.array([known.get(customer, "") for customer in self.customers], dtype=object)
+
+    def suspects(self) -> Bools:
+        """Return whom a search or a fit looks at: the labelled, and the likeliest of the rest."""
+        most = (self.surprise * WEIGHTS).max(axis=1)
+        chosen = self.kinds() != ""
+        chosen |= np.isin(self.customers, list(self.truth.lookalikes))
+        chosen[np.argsort(-most, kind="stable")[:SUSPECTS]] = True
+        return np.asarray(chosen)
 
     def reasons(self, weights: Floats) -> Mapping[str, Sequence[str]]:
         """Return the planted customers' families by weighted surprise, the largest first."""
@@ -126,7 +140,7 @@ def _built(dataset: Dataset, week: ReportingWeek) -> pd.DataFrame:
             "INNER JOIN customer AS c ON c.customer_key = f.customer_key "
             f"WHERE f.has_rows ORDER BY s.{SCORE} DESC, c.customer_id"
         ).to_pandas()
-    found = rows[["customer_id", SCORE]].copy()
+    found: pd.DataFrame = rows[["customer_id", SCORE]].copy()
     for feature in FEATURES:
         law = laws.get(feature.name)
         values = rows[feature.name].to_numpy(dtype=np.float64)

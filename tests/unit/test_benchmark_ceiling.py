@@ -8,9 +8,10 @@ import pytest
 
 from benchmarks.datasets import CUSTOMERS, LAST_WEEKS, WEEKS
 from benchmarks.judge import Truth
-from benchmarks.oracles import Board, Chance, Dominators, fitted_weights, places
+from benchmarks.oracles import Chance, Dominators
 from benchmarks.planted import KINDS, parameters
 from benchmarks.surprises import FEATURES, WEIGHTS, SurprisingWeek, by_family, totals
+from benchmarks.told_weights import Board, fitted_weights, places
 from cardwatch.config import ModelConfig
 from cardwatch.detection.surprise import SurpriseDetector
 from cardwatch.features.catalog import CATALOG, FAMILIES
