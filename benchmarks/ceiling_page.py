@@ -33,7 +33,8 @@ ABOUT_THEM = (
     'learn it, what else could be made of them. "But for the portfolio\'s own": each portfolio is '
     "scored by trees that are told of all others; of the handbook's weeks one half is scored by "
     'trees that are told of the other, the same customers. "Nothing lost": no other figure of '
-    "these tables is lower than nobody's."
+    "these tables is lower than nobody's, drivers aside. No search is exhaustive: there may be "
+    "weights that do more."
 )
 ABOUT_DOMINATORS = (
     "Where a hundred harmless customers are at least as surprising in every feature, a case cannot "

@@ -18,6 +18,8 @@ from cardwatch.robust import Floats
 
 SEED = 1
 DRAWS = 10_000
+ONE_THREAD = 1
+"""On a busy machine threads that wait for each other cost minutes."""
 
 
 def trees() -> Any:
@@ -37,13 +39,14 @@ def told(model: Any, weeks: Sequence[SurprisingWeek], kind: str = "") -> Any:
     kept = [week.suspects() for week in weeks]
     rows = np.concatenate([week.surprise[mask] for week, mask in zip(weeks, kept, strict=True)])
     kinds = np.concatenate([week.kinds()[mask] for week, mask in zip(weeks, kept, strict=True)])
-    with threadpool_limits(1):  # on a busy machine threads that wait for each other cost minutes
+    with threadpool_limits(ONE_THREAD):
         return model.fit(rows, kinds == kind if kind else kinds != "")
 
 
 def believed(model: Any, week: SurprisingWeek) -> Floats:
     """Return how much a model that was told believes of each customer of a week."""
-    return np.asarray(model.decision_function(week.surprise))
+    with threadpool_limits(ONE_THREAD):
+        return np.asarray(model.decision_function(week.surprise))
 
 
 @dataclass(frozen=True)

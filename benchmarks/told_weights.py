@@ -144,7 +144,7 @@ def constant_weights(boards: Mapping[str, Board]) -> Iterator[tuple[str, Floats]
     start = WEIGHTS
     for name, floors in (
         ("… for takeovers and single tickets, nothing lost", present),
-        ("… the same, every other target kept", wanted),
+        ("… the same, every other target but the drivers' kept", wanted),
         ("… the same, subject to nothing", {}),
     ):
         start = fitted_weights(partial(_pair, boards, floors), start)
