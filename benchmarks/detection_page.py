@@ -21,8 +21,20 @@ RECALL_FLOORS = (
     (("growth", "bust_out"), 0.45),
     (("collusion",), 0.20),
 )
-RECALL_TARGETS = {"growth": 0.70, "bust_out": 0.70, "collusion": 0.60}
-LEAST_RECALL = 0.85
+QUALITY_TARGETS = {
+    (SIMULATOR, "precision"): 0.77,
+    (SIMULATOR, "average_precision"): 0.60,
+    (HANDBOOK, "precision"): 0.90,
+    (HANDBOOK, "average_precision"): 0.80,
+}
+RECALL_TARGETS = {kind: 0.85 for kind in DRIVERS} | {
+    "growth": 0.70,
+    "bust_out": 0.70,
+    "collusion": 0.60,
+}
+MOST_LOOKALIKES = 0.05
+LEAST_DRIVERS = 0.95
+NAMES = {"precision": "P@20", "average_precision": "AP"}
 
 
 @dataclass
@@ -142,19 +154,16 @@ class Goals:
 def targets(findings: Findings) -> str:
     """Return the table of the targets, which lie above the floors."""
     goals = Goals("target")
+    for (data, name), least in QUALITY_TARGETS.items():
+        if found := findings.summary(data, PRODUCT):
+            goals.least(f"{data}: {NAMES[name]}", found.of(name).mean, least)
     if ours := findings.summary(SIMULATOR, PRODUCT):
-        goals.least("simulator: P@20", ours.of("precision").mean, 0.77)
-        goals.least("simulator: AP", ours.of("average_precision").mean, 0.60)
-    if book := findings.summary(HANDBOOK, PRODUCT):
-        goals.least("handbook: P@20", book.of("precision").mean, 0.90)
-        goals.least("handbook: AP", book.of("average_precision").mean, 0.80)
-    if ours:
-        for kind in DRIVERS:
-            least = RECALL_TARGETS.get(kind, LEAST_RECALL)
-            found = ours.recall(kind, "medium").mean
-            goals.least(f"recall@100, medium strength: {kind}", found, least, digits=2)
-        goals.most("look-alikes in the top 20", ours.of("lookalikes").mean, 0.05)
-        goals.least("planted driver in three reasons: all", ours.tally("reasons").mean, 0.95)
+        for kind, least in RECALL_TARGETS.items():
+            recalled = ours.recall(kind, "medium").mean
+            goals.least(f"recall@100, medium strength: {kind}", recalled, least, digits=2)
+        goals.most("look-alikes in the top 20", ours.of("lookalikes").mean, MOST_LOOKALIKES)
+        drivers = ours.tally("reasons").mean
+        goals.least("planted driver in three reasons: all", drivers, LEAST_DRIVERS)
     return goals.table()
 
 

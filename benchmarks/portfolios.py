@@ -25,11 +25,17 @@ def folder_of(
     cache: Path, customers: int, weeks: int, seed: int, last: ReportingWeek = LAST_WEEK
 ) -> Path:
     """Return the folder of one portfolio; its name changes with the generator's source."""
+    digest = source_digest("sources/sample*.py")
+    return cache / f"{customers}-customers-{weeks}-weeks-to-{last}-seed-{seed}-{digest}"
+
+
+def source_digest(*patterns: str) -> str:
+    """Return eight digits that change with the package's files of these names."""
     digest = hashlib.sha256()
-    for source in sorted((Path(cardwatch.__file__).parent / "sources").glob("sample*.py")):
+    package = Path(cardwatch.__file__).parent
+    for source in sorted(path for pattern in patterns for path in package.glob(pattern)):
         digest.update(source.read_bytes())
-    name = f"{customers}-customers-{weeks}-weeks-to-{last}-seed-{seed}-{digest.hexdigest()[:8]}"
-    return cache / name
+    return digest.hexdigest()[:8]
 
 
 def generate(
