@@ -29,7 +29,7 @@ def guarded(command: Callable[..., object]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no "×" is no failure
             stream.reconfigure(errors="replace")
-    with _heeding_termination() as asked:
+    with _heeding_requests() as asked:
         try:
             ended = command(standalone_mode=False)
         except CardwatchError as error:
@@ -37,39 +37,47 @@ def guarded(command: Callable[..., object]) -> None:
         except typer.TyperException as error:  # an option or an argument
             _fail(_usage(error), error.exit_code)
         except Exception as error:  # the last resort: one line, never a row's values
-            _fail(
-                f"Something unexpected happened ({type(error).__name__}). "
-                "Run again with --debug to see where",
-                1,
-            )
+            if not asked:
+                _fail(
+                    f"Something unexpected happened ({type(error).__name__}). "
+                    "Run again with --debug to see where",
+                    1,
+                )
+            ended = INTERRUPTED  # a library took the interruption for a failure of its own
     if ended == INTERRUPTED:
-        if asked:
+        if signal.SIGTERM in asked:
             _end_terminated()
         _fail(f"Stopped by the keyboard; {_STOPPED}", INTERRUPTED)
     sys.exit(ended if isinstance(ended, int) else 0)
 
 
 @contextmanager
-def _heeding_termination() -> Iterator[list[int]]:
-    """Let SIGTERM stop a command as the keyboard does; yield what holds the signal once it came.
+def _heeding_requests() -> Iterator[list[int]]:
+    """Let SIGTERM stop a command as the keyboard does; yield what holds the signals that came.
 
     What a command has open it closes then: its spill folder, its locks, a transaction.
     """
     asked: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if not asked:  # a second one would disturb the tidying up
-            asked.append(number)
+        again = number in asked
+        asked.append(number)
+        if number == signal.SIGINT or not again:  # a second SIGTERM would disturb the tidying up
             raise KeyboardInterrupt
 
-    before = signal.getsignal(signal.SIGTERM)
+    heeded = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # or else it is ignored
+        heeded.append(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in heeded}
     with suppress(ValueError):  # only the main thread may
-        signal.signal(signal.SIGTERM, stop)
+        for number in heeded:
+            signal.signal(number, stop)
     try:
         yield asked
     finally:
         with suppress(ValueError):
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _end_terminated() -> NoReturn:

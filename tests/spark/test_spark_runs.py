@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +21,10 @@ from odd_rows import odd_transactions, odd_weekly
 from postgres import Database
 from psycopg.rows import dict_row
 from small_portfolio import WEEK
-from spark_cluster import Cluster, SparkRun, cluster, connect, spark_run
+from spark_cluster import CLIENT, Cluster, SparkRun, cluster, connect, spark_run
 
-from cardwatch.config import EngineConfig
-from cardwatch.config.run_sections import SparkConfig
 from cardwatch.manifest import load_manifest
 from cardwatch.outputs import OutputFile
-from cardwatch.spark import open_spark_engine
 from cardwatch.week import ReportingWeek
 
 pytestmark = [pytest.mark.spark, pytest.mark.takes(240)]
@@ -51,12 +49,15 @@ def delivered(folder: Path, rows: pa.Table) -> Path:
     return folder
 
 
-def make_table(master: str, name: str, folder: Path) -> None:
+def make_table(folder: Path, master: str, name: str, data: Path) -> None:
     """Let the catalog of a Connect server know Parquet files as a table."""
-    engine = open_spark_engine(EngineConfig(type="spark", spark=SparkConfig(master=master)))
-    with engine:
-        engine.session.sql(f"CREATE TABLE {name} USING parquet LOCATION '{folder.as_uri()}'")
-        engine.session.stop()
+    program = folder / "make_table.py"
+    program.write_text(
+        "from pyspark.sql import SparkSession\n"
+        f"session = SparkSession.builder.remote({master!r}).getOrCreate()\n"
+        f"session.sql(\"CREATE TABLE {name} USING parquet LOCATION '{data.as_uri()}'\")\n"
+    )
+    subprocess.run([CLIENT / "python", program], check=True)
 
 
 def settings(data: Path, results: str, **sections: Any) -> dict[str, Any]:
@@ -165,7 +166,7 @@ def test_a_client_without_java_comes_to_the_same_of_a_table_also_in_a_database(
     scores, model = f"{place}?{login}", {"detector": "isolation_forest", "n_estimators": 50}
     data = delivered(tmp_path / "data", odd_transactions())
     with connect(tmp_path / "server", spark, "--jars", str(DRIVER)) as engine:
-        make_table(engine["spark"]["master"], "transactions", data)
+        make_table(tmp_path, engine["spark"]["master"], "transactions", data)
         with scoring(tmp_path, engine, data, scores, "transactions", model=model) as run:
             done = run.end()
     assert done.exit_code == 0, done.err
