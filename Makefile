@@ -49,11 +49,11 @@ test-airflow: $(DEV_STAMP) $(AIRFLOW_STAMP) $(AIRFLOW_2_STAMP) ## Run the tests 
 test-spark: $(DEV_STAMP) $(SPARK_STAMP) ## Run the tests on a real Spark cluster, from an environment of its own (needs Java 17)
 	$(BIN)/python -m pytest -m spark
 
-test-system: $(DEV_STAMP) $(AIRFLOW_STAMP) $(AIRFLOW_2_STAMP) $(SPARK_STAMP) $(CONFIGURED) ## Run the tests that need Debian packages (installed first where that may be), Airflow or Spark
+test-system: $(DEV_STAMP) environments $(CONFIGURED) ## Run the tests that need Debian packages (installed first where that may be), Airflow or Spark
 	@bash tests/system/install.sh
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "system or airflow or spark"
 
-# What test-system runs in, for .ci/run alone.
+# What test-system runs in; .ci/run makes them beside the check.
 .PHONY: environments
 environments: $(AIRFLOW_STAMP) $(AIRFLOW_2_STAMP) $(SPARK_STAMP)
 

@@ -68,16 +68,16 @@ def _session(master: str, options: Mapping[str, str]) -> SparkSession:
         PySparkLogger.getLogger(each).setLevel(CRITICAL)  # what went wrong is told in one line
     # Executors on this machine use this Python and what is installed in it.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    is_client = master.startswith(_CONNECT)
+    address = master or os.environ.get(_ADDRESS, "")
+    is_client = address.startswith(_CONNECT)
     builder = SparkSession.builder.appName("cardwatch")
     if master:
         builder = builder.remote(master) if is_client else builder.master(master)
-    quiet = {} if is_client or (not master and _ADDRESS in os.environ) else _QUIET
-    for name, value in {**quiet, **options}.items():
+    for name, value in {**({} if is_client else _QUIET), **options}.items():
         builder = builder.config(name, value)
     try:
         if is_client:
-            _knock(urlsplit(master))
+            _knock(urlsplit(address))
         session = builder.getOrCreate()
         for name, value in _ALWAYS.items():
             session.conf.set(name, value)
@@ -85,10 +85,11 @@ def _session(master: str, options: Mapping[str, str]) -> SparkSession:
         if not (is_of_spark(error) or isinstance(error, OSError | RuntimeError | ValueError)):
             raise
         there = "a Spark Connect server listens there" if is_client else _JAVA
+        elsewhere = f"the address in {_ADDRESS}" if is_client else "what spark-submit says"
         raise ConfigurationError(
             "Spark cannot be reached",
             where="engine.spark.master",
-            observed=master or "what spark-submit says",
+            observed=master or elsewhere,
             next_step=f"Check the address, and that {there}",
         ) from error
     return session
