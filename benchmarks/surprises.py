@@ -18,6 +18,7 @@ from benchmarks.judge import Truth
 from benchmarks.product import features_built
 from cardwatch.config import ModelConfig
 from cardwatch.detection.artefact import Artefact
+from cardwatch.detection.surprise import family_surprise
 from cardwatch.detection.tails import law_from_json
 from cardwatch.features.catalog import ABSENCE, CATALOG, FAMILIES
 from cardwatch.robust import Floats
@@ -89,8 +90,8 @@ class SurprisingWeek:
 
 
 def by_family(weighted: Floats) -> Floats:
-    """Return the largest surprise inside each family, shape (n, families)."""
-    return np.column_stack([weighted[:, members].max(axis=1) for members in MEMBERS])
+    """Return each family's surprise, shape (n, families)."""
+    return np.column_stack([family_surprise(weighted[:, members]) for members in MEMBERS])
 
 
 def totals(surprise: Floats, weights: Floats) -> Floats:

@@ -18,6 +18,7 @@ from benchmarks.judge import LISTED, SEEN
 from benchmarks.planted import KINDS
 from benchmarks.surprises import MEMBERS, WEIGHTS, Bools, Ints, SurprisingWeek, summed
 from cardwatch.case_kinds import Strength
+from cardwatch.detection.surprise import family_surprise
 from cardwatch.robust import Floats
 
 Figures = Mapping[str, float]
@@ -42,7 +43,7 @@ class Board:
         kept = [week.suspects() for week in weeks]
         chosen = list(zip(weeks, kept, strict=True))
         surprise = np.concatenate([week.surprise[mask] for week, mask in chosen])
-        self._members = [surprise[:, members].astype(np.float32) for members in MEMBERS]
+        self._members = [surprise[:, members] for members in MEMBERS]
         self._known: list[tuple[bytes, Floats]] = [(b"", np.zeros(0))] * len(MEMBERS)
         self._ends = np.cumsum([mask.sum() for mask in kept])[:-1]
         self._labels = [_Labels.of(week, mask) for week, mask in chosen]
@@ -71,9 +72,9 @@ class Board:
 
     def _alone(self, family: int, weights: Floats) -> Floats:
         """Return a family's surprise; a search changes one or a few of them at a time."""
-        its = weights[MEMBERS[family]].astype(np.float32)
+        its = weights[MEMBERS[family]]
         if self._known[family][0] != its.tobytes():
-            self._known[family] = its.tobytes(), (self._members[family] * its).max(axis=1)
+            self._known[family] = its.tobytes(), family_surprise(self._members[family] * its)
         return self._known[family][1]
 
 

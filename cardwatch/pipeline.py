@@ -75,7 +75,7 @@ STEPS = (
 )
 """The steps of a run, in order; names in the log, the manifest and the progress display."""
 
-SCORE_VERSION = "4"
+SCORE_VERSION = "5"
 """Changes when a newer Cardwatch gives the same rows other scores; see CHANGELOG."""
 
 FEATURES = {feature.name: feature for feature in CATALOG}

@@ -37,8 +37,9 @@ most surprising feature speaks for it, and a listed customer has at most one rea
 the reason says, with the customer's numbers in the place of the names in braces; where two are
 given, the second one is for low values. `log ratio` is the logarithm of an amount over the
 customer's level, the usual weekly spend plus 20. *Weight* is how much the feature's surprise counts
-([why](../explanation/method.md#features-do-not-tell-alike)). How columns become a score is told in
-[how a run works](../explanation/how-a-run-works.md).
+([why](../explanation/method.md#features-do-not-tell-alike)); where it *tapers*, it counts for less
+once few customers come that far ([why](../explanation/method.md#from-values-to-surprise)). How
+columns become a score is told in [how a run works](../explanation/how-a-run-works.md).
 """
 
 _COMMANDS_HEAD = """\
@@ -174,7 +175,8 @@ def _feature_row(feature: Feature) -> str:
     sentences = feature.sentence
     if feature.sentence_low:
         sentences += f"<br>{feature.sentence_low}"
-    name, code, weight = f"`{feature.name}`", f"`{feature.code}`", f"{feature.weight:g}"
+    name, code = f"`{feature.name}`", f"`{feature.code}`"
+    weight = f"{feature.weight:g}{', tapers' if feature.tapers else ''}"
     cells = (name, feature.unit, feature.side, weight, code, sentences)
     return f"| {' | '.join(_cell(text) for text in (*cells, feature.doc))} |\n"
 

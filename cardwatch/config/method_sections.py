@@ -60,9 +60,9 @@ class ModelConfig(Section):
         le=2**32 - 1,
     )
     decay: float = setting(
-        0.3,
+        0.25,
         "The weight of each further feature family in the sum, as a multiple of the one before:"
-        " 1, 0.3, 0.09, and so on from the most to the least surprising.",
+        " 1, 0.25, 0.0625, and so on from the most to the least surprising.",
         unit="factor",
         ge=0,
         le=1,

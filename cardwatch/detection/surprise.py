@@ -1,9 +1,9 @@
 """The surprise detector: the few extreme features of a customer, not the average of all.
 
-Each feature's value becomes a surprise (see `tails`). The largest inside a family speaks for it;
-the families, sorted, are added with weights 1, d, d², … (``model.decay``). The terms are the
-reasons. Before anything else a feature's surprise is multiplied by its weight in the catalogue, and
-by what was learnt from verdicts.
+Each feature's value becomes a surprise (see `tails`). The largest inside a family speaks for it,
+and the second adds a little; the families, sorted, are added with weights 1, d, d², …
+(``model.decay``). The terms are the reasons. Before anything else a feature's surprise is
+multiplied by its weight in the catalogue, and by what was learnt from verdicts.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from cardwatch.detection.tails import (
     Given,
     Law,
     TailMethod,
+    Tapered,
     fit_shaped,
     fit_tail,
     law_from_json,
@@ -37,9 +38,11 @@ from cardwatch.schema import Attribution, Feature, FeatureTable, Scored
 HALF_SCORE = 10.0
 """The surprise_total that scores one half: anomaly_score = S / (S + 10)."""
 SCORE_DECIMALS = 9
+COMPANION = 0.15
+"""How much the second surprise of a family adds to the largest."""
 BLOCK_ROWS = 32_768
 """Customers scored at once by each thread."""
-_VERSION = 4
+_VERSION = 5
 
 
 class SurpriseDetector:
@@ -164,16 +167,17 @@ class SurpriseDetector:
             if name in self._capped:
                 laws[name] = Approach.among(self._capped[name], table.rows_with_spend)
                 continue
-            law = self._law(self._features[name], _column(sample, name))
+            law = self._law(self._features[name], _column(sample, name), table.rows_with_spend)
             if law is not None:
                 laws[name] = law
         return laws
 
-    def _law(self, feature: Feature, values: Floats) -> Law | None:
+    def _law(self, feature: Feature, values: Floats, customers: int) -> Law | None:
         if feature.law == "surprise":
             return Given()
         shaped = fit_shaped(values) if feature.law == "shape" else None
-        return shaped or fit_tail(values, feature.side == "two", self._method)
+        law = shaped or fit_tail(values, feature.side == "two", self._method)
+        return Tapered.among(law, customers) if law and feature.tapers else law
 
     def _score(
         self,
@@ -215,9 +219,8 @@ class SurpriseDetector:
         for f, family in enumerate(families):
             members = [j for j, name in enumerate(names) if self._features[name].family == family]
             if members:
-                best = surprise[:, members].argmax(axis=1)
-                lead[:, f] = np.asarray(members)[best]
-                alone[:, f] = surprise[np.arange(len(surprise)), lead[:, f]]
+                lead[:, f] = np.asarray(members)[surprise[:, members].argmax(axis=1)]
+                alone[:, f] = family_surprise(surprise[:, members])
         order = np.argsort(-alone, axis=1, kind="stable")
         place = np.argsort(order, axis=1, kind="stable")
         return alone, alone * self._decay**place, lead
@@ -226,6 +229,12 @@ class SurpriseDetector:
         """Return the sum of families' surprises, the largest first, shape (n,)."""
         ordered = -np.sort(-alone, axis=1)
         return np.asarray(ordered @ self._decay ** np.arange(alone.shape[1]))
+
+
+def family_surprise(members: Floats) -> Floats:
+    """Return the largest of a family's surprises with `COMPANION` of the second, shape (n,)."""
+    ordered = np.partition(members, -min(2, members.shape[1]), axis=1)
+    return np.asarray(ordered[:, -1] + COMPANION * ordered[:, -2:-1].sum(axis=1))
 
 
 def _surprises(

@@ -23,6 +23,10 @@ import numpy as np
 from cardwatch.robust import Floats, slog, spread
 
 MAX_SURPRISE = 30.0
+RARE = 3.0
+"""A tapered law grows slowly beyond the surprise of one customer in `RARE` · √customers."""
+TAPER = 0.3
+"""How fast it grows there, beside the law that is tapered."""
 BODY = (0.90, 0.97)
 BODY_ONLY = (0.93, 0.98)
 EXCESS_FROM = 0.98
@@ -159,13 +163,40 @@ class Given:
         return asdict(self)
 
 
-Law = FeatureTail | Approach | Given
+@dataclass(frozen=True)
+class Tapered:
+    """The law of a value that, once it is rare, tells little more by being rarer.
+
+    Up to `start` it is `law`; beyond, it grows by `TAPER` of what `law` does.
+    """
+
+    law: FeatureTail
+    start: float
+
+    def surprise(self, values: Floats) -> Floats:
+        """Return the surprise of raw feature values; 0 where a value is NaN."""
+        plain = self.law.surprise(values)
+        return np.minimum(plain, self.start + TAPER * np.maximum(plain - self.start, 0))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the law as plain JSON values."""
+        return {"law": self.law.to_json(), "start": self.start}
+
+    @classmethod
+    def among(cls, law: FeatureTail, customers: int) -> Tapered:
+        """Return the law that is tapered from one customer in `RARE` · √customers on."""
+        return cls(law, float(np.log10(RARE * np.sqrt(max(customers, 1)))))
+
+
+Law = FeatureTail | Approach | Given | Tapered
 
 
 def law_from_json(state: dict[str, Any]) -> Law:
     """Read what ``to_json`` of any law wrote; raises KeyError or TypeError otherwise."""
     if "cap" in state:
         return Approach(float(state["cap"]))
+    if "start" in state:
+        return Tapered(FeatureTail.from_json(state["law"]), float(state["start"]))
     return Given(float(state["most"])) if "most" in state else FeatureTail.from_json(state)
 
 

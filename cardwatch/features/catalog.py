@@ -42,7 +42,7 @@ def _own_history() -> Iterator[Feature]:
         ("spend", "usual_spend", "own median"),
         f"log1p of net spend: {_OWN} (a + b/μ, fitted over customers)",
         "{spent_only} this week; {usual_week}",
-        weight=0.8,
+        weight=0.9,
     )
     yield Feature(
         "own_count",
@@ -54,7 +54,7 @@ def _own_history() -> Iterator[Feature]:
         ("count", "usual_count", "own median"),
         f"Anscombe transform 2√(n + 3/8) of the count (Anscombe 1948): {_OWN} (1 + 1.3 s²μ)",
         "Made only {transactions} this week; the usual week has {usual_count}",
-        weight=1.1,
+        weight=1.15,
     )
 
 
@@ -95,7 +95,7 @@ def _growth() -> Iterator[Feature]:
         "visited categories used before, 2√(n + 3/8) less the same of Σ λ/(1 - e^-λ), λ being the "
         "customer's weekly number in each; z ticket is that of these categories against the "
         "customer's own norms, each clipped at 3 and weighted by √min(count, 9)",
-        weight=1.1,
+        weight=1.2,
     )
     yield Feature(
         "growth_four_weeks",
@@ -261,7 +261,8 @@ def _novelty() -> Iterator[Feature]:
         "the root of how often the "
         "customer goes to new places, relative to everybody (share of purchases that were the only "
         "one in their category, Good 1953; everybody's weighs as much as 20 purchases)",
-        weight=1.15,
+        weight=1.35,
+        tapers=True,
     )
     yield Feature(
         "heavy_newcomers",
@@ -306,7 +307,8 @@ def _ticket() -> Iterator[Feature]:
         "is left for one purchase if the others are as usual, in a spread half-way to the middle "
         f"category's (geometrically), × √(n/(n + 8)) for n earlier purchases there, {_CELL}",
         law="shape",
-        weight=1.2,
+        weight=1.35,
+        tapers=True,
     )
     yield Feature(
         "small_tickets",
@@ -317,7 +319,7 @@ def _ticket() -> Iterator[Feature]:
         "Made {driver_purchases} at {driver}, where {driver_norm} is usual",
         ("driver_ticket", "driver_norm", "category norm"),
         f"-z × log1p(count) where the net spend is positive, {_CELL}",
-        weight=0.8,
+        weight=0.9,
     )
     yield Feature(
         "ticket_mean",
@@ -343,6 +345,7 @@ def _events() -> Iterator[Feature]:
         "Was refunded {refunds}, {refunds_beside_usual}",
         ("refunds", "usual_refunds", "own mean"),
         "log1p((refunds - mean weekly refunds of the reference weeks) / level)",
+        weight=1.1,
     )
     yield Feature(
         "return_after_silence",
@@ -353,6 +356,7 @@ def _events() -> Iterator[Feature]:
         "Came back after {gap} without a transaction and {then_spent}",
         ("gap", "", "own history"),
         "weeks without a transaction before this one × log1p(spend / level), 1 at most",
+        weight=1.1,
     )
     yield Feature(
         "risky_categories",
@@ -364,6 +368,7 @@ def _events() -> Iterator[Feature]:
         ("risky", "usual_risky", "own mean"),
         "log1p((spend in watched categories - mean of the reference weeks) / level); the "
         "categories are feature_engineering.risky_mccs",
+        weight=1.15,
     )
     yield Feature(
         "absence",

@@ -36,6 +36,9 @@ class Feature:
         the body gives, or not at all, because it is -log10 of a probability already.
     weight : float
         How much its surprise counts before anything is learnt from verdicts, over 0.
+    tapers : bool
+        Whether a surprise that few customers reach grows slowly from there: what is rare already
+        tells little more by being rarer.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Feature:
     sentence_low: str = ""
     law: Literal["line", "shape", "surprise"] = "line"
     weight: float = 1.0
+    tapers: bool = False
 
     @property
     def words(self) -> str:

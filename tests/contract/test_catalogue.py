@@ -49,6 +49,11 @@ def test_every_row_is_complete(feature: Feature) -> None:
 
 
 @by_name
+def test_only_a_feature_with_one_side_and_a_law_of_its_own_tapers(feature: Feature) -> None:
+    assert not feature.tapers or (feature.side == "upper" and feature.law != "surprise")
+
+
+@by_name
 def test_a_feature_with_two_sides_has_a_sentence_for_each(feature: Feature) -> None:
     assert bool(feature.sentence_low) == (feature.side == "two")
 

@@ -22,7 +22,7 @@ USUAL = ((5411, 4_000, 3), (5541, 6_000, 1), (5812, 3_000, 2))
 
 LEADS = {
     "takeover": {"LARGE_TICKET", "DEAR_NEW_CATEGORIES", "UNUSUAL_CATEGORY"},
-    "bust-out": {"GROWTH_OVER_FOUR_WEEKS", "DEAR_NEW_CATEGORIES"},
+    "bust-out": {"GROWTH_OVER_FOUR_WEEKS", "DEAR_NEW_CATEGORIES", "OWN_COUNT"},
     "card test": {"MANY_SMALL_TICKETS"},
     "gambling": {"WATCHED_CATEGORIES", "TRANSACTION_MIX"},
     "structured": {"WATCHED_CATEGORIES", "LARGE_TICKET"},

@@ -67,7 +67,7 @@ def test_weights_are_found_that_raise_the_goal() -> None:
 def test_dominators_are_harmless_and_nowhere_less_surprising() -> None:
     surprise = np.full((5, len(FEATURES)), 0.1)
     ticket, rare = NAMES.index("ticket_max"), NAMES.index("rare_category")
-    surprise[:, ticket] = [9, 0.1, 7, 6, 5]
+    surprise[:, ticket] = [9, 0.2, 7, 6, 5]
     surprise[:, rare] = [0.1, 16, 3, 0.1, 0.1]
     truth = Truth({"c0": "ticket", "c3": "ticket"})
     found = Dominators.of(a_week(surprise, truth), 3, {"ticket"})

@@ -12,8 +12,8 @@ import pytest
 
 from cardwatch.config import ModelConfig
 from cardwatch.detection.artefact import Artefact
-from cardwatch.detection.surprise import HALF_SCORE, SurpriseDetector
-from cardwatch.detection.tails import Approach, fit_tail
+from cardwatch.detection.surprise import COMPANION, HALF_SCORE, SurpriseDetector
+from cardwatch.detection.tails import Approach, Tapered, fit_tail
 from cardwatch.engine import Engine
 from cardwatch.errors import ModelError
 from cardwatch.schema import Feature, FeatureTable
@@ -88,16 +88,17 @@ def surprises(values: Matrix) -> Matrix:
     return np.column_stack([*columns, silence])
 
 
-def test_a_family_says_its_most_surprising_feature_and_families_are_weighted_by_rank(
+def test_a_family_is_its_largest_surprise_and_some_of_the_second_and_families_count_by_rank(
     engine: Engine,
 ) -> None:
     values = portfolio()
     detector().fit_score(engine, fill(engine, values))
     found, expected = scores(engine), surprises(values)
-    alone = np.column_stack([expected[:, :2].max(axis=1), expected[:, 2:]])
+    own = expected[:, :2].max(axis=1) + COMPANION * expected[:, :2].min(axis=1)
+    alone = np.column_stack([own, expected[:, 2:]])
     for place, family in enumerate(FAMILIES):
         np.testing.assert_allclose(found[f"{family}_surprise"], alone[:, place], atol=1e-12)
-    total = (np.sort(alone)[:, ::-1] * 0.3 ** np.arange(4)).sum(axis=1)
+    total = (np.sort(alone)[:, ::-1] * 0.25 ** np.arange(4)).sum(axis=1)
     np.testing.assert_allclose(found["surprise_total"], total, atol=1e-12)
     np.testing.assert_allclose(found["anomaly_score"], total / (total + HALF_SCORE), atol=6e-10)
 
@@ -120,7 +121,7 @@ def test_equally_surprising_families_share_the_weights_in_the_catalogues_order(
     scored = detector().fit_score(engine, fill(engine, values))
     top = int(np.argmax(scores(engine)["novelty_surprise"]))
     parts = {part.family: part for part in detector().attribute(engine, scored, [top])[top]}
-    assert parts["ticket"].contribution == pytest.approx(0.3 * parts["novelty"].contribution)
+    assert parts["ticket"].contribution == pytest.approx(0.25 * parts["novelty"].contribution)
 
 
 def test_the_feature_that_speaks_is_the_most_surprising_and_says_on_which_side(
@@ -202,3 +203,20 @@ def test_a_features_weight_multiplies_its_surprise(engine: Engine) -> None:
         name = f"{family}_surprise"
         np.testing.assert_allclose(told[0.5][name], told[1.0][name] / 2)
     assert told[1.0]["ticket_surprise"].max() > 2
+
+
+def test_a_feature_that_tapers_says_the_same_until_it_is_rare_and_less_beyond(
+    engine: Engine,
+) -> None:
+    values = portfolio()
+    values[-1, 3] = 12.0
+    features = [replace(each, tapers=each.name == "ticket") for each in FEATURES]
+    tapering = SurpriseDetector(ModelConfig(), features, {})
+    scored = tapering.fit_score(engine, fill(engine, values))
+    found, plain = scores(engine)["ticket_surprise"], surprises(values)[:, 3]
+    start = Tapered.among(fit_tail(values[100:, 3], False, "averaged"), 900).start  # type: ignore[arg-type]
+    np.testing.assert_allclose(found[plain <= start], plain[plain <= start])
+    assert (found[plain > start] < plain[plain > start]).all()
+    assert found[-1] == found.max() > start, "rarer is never less"
+    top = tapering.attribute(engine, scored, [999])[999][0]
+    assert (top.feature, top.is_high) == ("ticket", True)

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from cardwatch.detection.tails import (
     MAX_SURPRISE,
+    TAPER,
     FeatureTail,
     Given,
     TailMethod,
+    Tapered,
     fit_shaped,
     fit_tail,
     law_from_json,
@@ -239,3 +241,33 @@ def test_a_value_that_is_a_surprise_already_is_taken_as_it_is() -> None:
     values = np.array([-1.0, 0.0, 2.5, 99.0, np.nan])
     assert Given().surprise(values).tolist() == [0, 0, 2.5, MAX_SURPRISE, 0]
     assert law_from_json(Given().to_json()) == Given()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(samples, st.integers(1, 10_000_000))
+def test_a_tapered_law_is_its_law_and_from_its_start_on_grows_by_a_part_of_it(
+    values: Floats, customers: int
+) -> None:
+    law = fit_tail(values, False, "averaged")
+    if law is None:
+        return
+    tapered, there = Tapered.among(law, customers), spread_out(values)
+    plain, surprise = law.surprise(there), tapered.surprise(there)
+    common = plain <= tapered.start
+    assert (surprise[common] == plain[common]).all()
+    beyond = np.append(tapered.start, plain[~common])
+    np.testing.assert_allclose(
+        np.diff(np.append(tapered.start, surprise[~common])), TAPER * np.diff(beyond), atol=1e-9
+    )
+    assert law_from_json(json.loads(json.dumps(tapered.to_json()))) == tapered
+
+
+def test_the_taper_begins_at_one_customer_in_three_times_the_root_of_all() -> None:
+    law = fitted(_sample(3, 2_000, "normal"))
+    assert Tapered.among(law, 10_000).start == pytest.approx(np.log10(300))
+    assert Tapered.among(law, 100).start == pytest.approx(np.log10(30))
+
+
+def test_a_missing_value_is_no_surprise_to_a_tapered_law_either() -> None:
+    law = Tapered.among(fitted(_sample(3, 2_000, "normal")), 2_000)
+    assert law.surprise(np.array([np.nan])).tolist() == [0]
