@@ -233,8 +233,11 @@ class SurpriseDetector:
 
 def family_surprise(members: Floats) -> Floats:
     """Return the largest of a family's surprises with `COMPANION` of the second, shape (n,)."""
-    ordered = np.partition(members, -min(2, members.shape[1]), axis=1)
-    return np.asarray(ordered[:, -1] + COMPANION * ordered[:, -2:-1].sum(axis=1))
+    largest, second = members[:, 0], np.zeros(len(members))
+    for each in members.T[1:]:
+        second = np.maximum(second, np.minimum(largest, each))
+        largest = np.maximum(largest, each)
+    return largest + COMPANION * second
 
 
 def _surprises(
