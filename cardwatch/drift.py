@@ -33,8 +33,8 @@ WEEKS = 6
 """How many comparable weeks before make the expectation, as for the risk categories."""
 FEATURE_WEEKS = 3
 """With fewer before, nobody can tell how much a feature usually moves from week to week."""
-CHANCE = 1e-3
-"""How often, where nothing changed, an index is over what is put down to chance."""
+CHANCE = 1e-4
+"""How often, where nothing changed, one of a week's thirty indices is over what chance makes."""
 _PROBABILITIES = (0.5, 0.75, 0.9, 0.95, 0.99)
 """Where the expectation is cut into bins: what a run records begins at the median."""
 _LEAST_SHARE = 1e-4
@@ -136,9 +136,17 @@ def _category_shift(now: Distributions, before: Sequence[Distributions]) -> Shif
 
 @dataclass(frozen=True)
 class Index:
-    """A population stability index, what it exceeds by chance, and the bins that move it most."""
+    """A population stability index, and the bins that move it most.
+
+    Attributes
+    ----------
+    mean, chance : float
+        What it is on average, and what it exceeds once in `1 / CHANCE` times, where each of the
+        counted is drawn by itself.
+    """
 
     psi: float
+    mean: float
     chance: float
     farthest: tuple[str, ...] = ()
 
@@ -148,16 +156,21 @@ def _beside_usual(
 ) -> tuple[float, float]:
     """Return an index, and how much of it is usual: by chance, or from one week to the next.
 
-    Counts jump with pay days and with what the peer groups happen to be, which is no sampling: an
-    index beyond chance is held against those of the weeks before, each beside the others. The
-    oddest of them is passed over, so that one bad week does not excuse this one.
+    Counts jump with pay days and with what the peer groups happen to be, and a customer's purchases
+    come together, which is no sampling: an index beyond chance is held against those of the weeks
+    before, each beside the others. How many times what it should be by chance the middle one of
+    them is, as much more is put down to chance (overdispersion: McCullagh and Nelder 1989, section
+    4.5). The oddest of them is passed over, so that one bad week does not excuse this one.
     """
     if found.psi <= found.chance:
         return found.psi, found.chance
     rest = ([*weeks[:place], *weeks[place + 1 :]] for place in range(len(weeks)))
     each = (index(week, others) for week, others in zip(weeks, rest, strict=True))
-    indices = sorted(one.psi for one in each if one is not None)
-    return found.psi, max(found.chance, indices[-2] if len(indices) > 1 else 0.0)
+    known = [one for one in each if one is not None]
+    indices = sorted(one.psi for one in known)
+    dispersion = max(median(one.psi / one.mean for one in known), 1.0) if known else 1.0
+    usual = max(dispersion * found.chance, indices[-2] if len(indices) > 1 else 0.0)
+    return found.psi, round(usual, _DIGITS)
 
 
 def histogram_index(now: Histogram, before: Sequence[Histogram]) -> Index | None:
@@ -174,7 +187,7 @@ def histogram_index(now: Histogram, before: Sequence[Histogram]) -> Index | None
     counts, expected = np.array(now), np.mean(np.array(before), axis=0)
     starts = _bins(expected, counts)
     found = _terms(np.add.reduceat(counts, starts), np.add.reduceat(expected, starts))
-    return Index(round(float(found[0].sum()), _DIGITS), found[1]) if found else None
+    return Index(round(float(found[0].sum()), _DIGITS), *found[1:]) if found else None
 
 
 def category_index(now: Categories, before: Sequence[Categories]) -> Index | None:
@@ -192,14 +205,15 @@ def category_index(now: Categories, before: Sequence[Categories]) -> Index | Non
     found = _terms(*folded)
     if found is None:
         return None
-    terms, chance = found
+    terms, usually, chance = found
     called = [f"{mcc_name(name)} ({name})" for name in np.array(names)[large]]
     order = np.argsort(-terms[:-1], kind="stable")[:_CATEGORIES_NAMED]
-    return Index(round(float(terms.sum()), _DIGITS), chance, tuple(called[at] for at in order))
+    named = tuple(called[at] for at in order)
+    return Index(round(float(terms.sum()), _DIGITS), usually, chance, named)
 
 
-def _terms(now: Floats, expected: Floats) -> tuple[Floats, float] | None:
-    """Return the terms of the index, and what their sum exceeds by chance; None of one bin.
+def _terms(now: Floats, expected: Floats) -> tuple[Floats, float, float] | None:
+    """Return the terms of the index, and their sum's mean and `CHANCE` quantile; None of one bin.
 
     Half a customer is added to every bin, so that none is empty. The weeks before share most of
     their customers, so that all of them count as one week.
@@ -207,23 +221,27 @@ def _terms(now: Floats, expected: Floats) -> tuple[Floats, float] | None:
     if len(now) < 2 or not now.sum() or not expected.sum():
         return None
     a, e = ((each + 0.5) / (each + 0.5).sum() for each in (now, expected))
-    chance = by_chance(len(now), float(now.sum()), float(expected.sum()))
-    return (a - e) * np.log(a / e), chance
+    customers = float(now.sum()), float(expected.sum())
+    mean_by_chance = (len(now) - 1) * _either(*customers)
+    return (a - e) * np.log(a / e), mean_by_chance, by_chance(len(now), *customers)
 
 
 def by_chance(bins: int, now: float, usual: float) -> float:
-    """Return what the index of so many bins exceeds once in a thousand times by chance alone.
+    """Return what the index of so many bins exceeds once in ten thousand times by chance alone.
 
     Examples
     --------
     >>> by_chance(10, 300, 300), by_chance(10, 30_000, 30_000)
-    (0.185848, 0.001858)
+    (0.2248, 0.002248)
     """
     # Imported when it is used: SciPy takes half a second to load, and most readers measure nothing.
     from scipy.special import chdtri
 
-    either = 1 / max(now, 1) + 1 / max(usual, 1)
-    return round(float(chdtri(bins - 1, CHANCE)) * either, _DIGITS)
+    return round(float(chdtri(bins - 1, CHANCE)) * _either(now, usual), _DIGITS)
+
+
+def _either(now: float, usual: float) -> float:
+    return 1 / max(now, 1) + 1 / max(usual, 1)
 
 
 def _bins(expected: Floats, now: npt.NDArray[np.int64]) -> list[int]:

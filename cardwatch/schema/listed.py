@@ -191,7 +191,7 @@ class Shift:
     psi : float
         Population stability index; see `cardwatch.drift`.
     usual : float
-        As much is usual: what chance alone exceeds once in a thousand times with so few customers
+        As much is usual: what chance alone exceeds once in ten thousand times with so few customers
         or, where that is more, how far one of the weeks before is from the others.
     """
 

@@ -97,11 +97,26 @@ def test_what_moves_every_week_is_usual_and_one_odd_week_before_excuses_nothing(
     assert against(week(draws(9, 3_000, 0.7)), *once).features[0].is_over(0.1)
 
 
+def test_purchases_that_come_together_are_not_as_many_as_they_are() -> None:
+    def bought(seed: int, coded_anew: bool = False) -> Distributions:
+        random = np.random.default_rng(seed)
+        counts = 16 * np.bincount(random.integers(0, 10, 100), minlength=10)
+        if coded_anew:
+            counts[:2] = 0, counts[:2].sum()
+        mccs = {str(5_000 + at): int(count) for at, count in enumerate(counts)}
+        return Distributions(QUANTILES, 100, 13, {}, mccs)
+
+    weeks = [bought(seed) for seed in range(80)]
+    told = [against(weeks[i], *weeks[i - 6 : i]).features[0].is_over(0.1) for i in range(6, 80)]
+    assert sum(told) <= 2
+    assert against(bought(99, coded_anew=True), *weeks[:6]).features[0].is_over(0.1)
+
+
 def test_features_wait_for_three_weeks_of_an_equally_long_past() -> None:
     now, other = week(draws(1, 300)), week(draws(2, 300))
     assert against(now) == Drift()
     assert against(now, other, other).features == ()
-    assert against(now, other, other).scores == Shift("", "scores", 0.0, 0.013677)
+    assert against(now, other, other).scores == Shift("", "scores", 0.0, 0.017163)
     shorter = week(draws(3, 300), weeks=9)
     assert against(now, other, other, shorter).features == ()
     assert len(against(now, other, other, shorter, other).features) == 1
