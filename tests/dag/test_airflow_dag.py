@@ -305,10 +305,13 @@ def test_a_trigger_and_a_backfill_run_under_a_live_scheduler(
         wait_for(lambda: succeeded("manual", 1), "the triggered run", minutes=8)
         days = [(LAST - weeks + 1).monday.isoformat() for weeks in (2, 1)]
         airflow.cli(
-            "backfill", "create", "--dag-id", DAG_ID,
+            "backfill", "create", "--dag-id", DAG_ID, "--max-active-runs", "1",
             "--from-date", f"{days[0]}T00:00:00+00:00", "--to-date", f"{days[1]}T23:00:00+00:00",
         )  # fmt: skip
         wait_for(lambda: succeeded("backfill", 2), "the backfill", minutes=15)
+        times = "SELECT start_date, end_date FROM dag_run WHERE run_type = 'backfill'"
+        (_, ended), (began, _) = sorted(rows(times))
+        assert ended <= began, "a week learns from the one before"
         wait_for(lambda: succeeded("scheduled", 1), "last Monday's run", minutes=8)
         updates = "SELECT count(*) FROM asset_event JOIN asset ON asset.id = asset_id WHERE name"
         assert rows(f"{updates} = 'anomaly_reports'") == [(4,)]
