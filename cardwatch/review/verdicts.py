@@ -80,7 +80,12 @@ class Review(BaseModel):
         """The week of the list."""
         return ReportingWeek.parse(self.reporting_week)
 
+    @property
+    def teaches(self) -> bool:
+        """Whether it says that listing the customer was worth it or not, and for which reasons."""
+        return self.verdict.is_hit is not None and bool(self.features)
+
 
 def telling(reviews: Iterable[Review]) -> tuple[Review, ...]:
-    """Return the reviews that say whether listing the customer was worth it."""
-    return tuple(each for each in reviews if each.verdict.is_hit is not None)
+    """Return the reviews that something can be learnt from."""
+    return tuple(each for each in reviews if each.teaches)

@@ -60,7 +60,9 @@ def learned_weights(
     Parameters
     ----------
     reviews : iterable of Review
-        One per customer and week, the one that stands. Those of `week` and later are not looked at.
+        One per customer and week, the one that stands. Those of `week` and later are not looked at,
+        nor those without reasons: they would move what the share of hits is held against, and no
+        share.
     week : ReportingWeek
         The scored week.
     codes : mapping of feature to reason code
@@ -77,9 +79,9 @@ def learned_weights(
     """
     evidence = _Evidence()
     for review in reviews:
-        is_hit, weeks_ago = review.verdict.is_hit, week - review.week
-        if is_hit is not None and weeks_ago > 0:
-            evidence.add(review, is_hit, 0.5 ** (weeks_ago / half_life))
+        weeks_ago = week - review.week
+        if review.teaches and weeks_ago > 0:
+            evidence.add(review, bool(review.verdict.is_hit), 0.5 ** (weeks_ago / half_life))
     overall = (evidence.overall.aged_hits + 1) / (evidence.overall.aged_rows + 2)
     return tuple(
         FeatureWeight(

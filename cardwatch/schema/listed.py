@@ -146,7 +146,7 @@ class Learning:
     Attributes
     ----------
     reviews : int
-        Customers of earlier lists with a verdict that tells something.
+        Customers of earlier lists whose verdict teaches something: not unclear, reasons known.
     weights : tuple of FeatureWeight
         By name of the feature; empty where nothing was learnt.
     moved_off : int

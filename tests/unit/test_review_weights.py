@@ -13,7 +13,7 @@ from cardwatch.fingerprints import score_basis
 from cardwatch.history import History, record_of
 from cardwatch.pipeline import learn
 from cardwatch.review.ledger import standing
-from cardwatch.review.verdicts import Review
+from cardwatch.review.verdicts import Review, telling
 from cardwatch.review.weights import learned_weights
 from cardwatch.schema import FeatureWeight, Learning
 from cardwatch.week import ReportingWeek
@@ -84,6 +84,21 @@ def test_learning_is_off_by_a_setting_and_without_verdicts() -> None:
     assert learn(history, *detector()).reviews == 3
     assert learn(history, *detector(review={"learn": False})) == Learning()
     assert learn(History(WEEK), *detector()) == Learning()
+
+
+def test_verdicts_whose_reasons_are_not_known_teach_nothing() -> None:
+    known = some(6, "confirmed_risk", "own_count") + some(6, "expected", "own_spend")
+    unknown = some(60, "expected")
+    assert telling(unknown) == ()
+    assert weights(unknown + some(6, "opportunity", "refunds")) == weights(
+        some(6, "opportunity", "refunds")
+    )
+    with_them, without = (
+        learn(History(WEEK, reviews=tuple(reviews)), *detector())
+        for reviews in (known + unknown, known)
+    )
+    assert with_them == without
+    assert without.reviews == 12
 
 
 def test_the_isolation_forest_says_that_it_does_not_learn() -> None:
