@@ -84,7 +84,7 @@ def rank(
     guards: int = 0,
     asleep: Asleep = lambda thresholds: {},
 ) -> Order:
-    """Make the engine's table ``ranked`` and its view ``left_out``, and choose the list.
+    """Make the engine's table ``ranked`` and its views, and choose the list.
 
     Parameters
     ----------
@@ -101,13 +101,14 @@ def rank(
     quantiles = _quantiles(engine)
     thresholds = _thresholds(quantiles, contamination, earlier)
     policies, left_out = _leave_out(engine, config, asleep(thresholds))
-    _show_left_out(engine, policies)
-    cap = config.peer_group_cap
+    _show(engine, "kept_off", policies)
+    _show(engine, "left_out", policies)
+    places = group_places(config)
     listed, guarding, moved_off = _choose(engine, config.top_n, guards)
-    if cap is not None:
-        uncapped, places = set(listed), max(int(cap * config.top_n + _TINY), 1)
+    if places is not None:
+        uncapped = set(listed)
         listed, guarding, moved_off = _choose(engine, config.top_n, guards, places)
-        _show_left_out(engine, policies + _beyond_the_cap(engine, listed, places))
+        _show(engine, "left_out", policies + _beyond_the_cap(engine, listed, places))
         left_out["peer_group_cap"] = len(uncapped - set(listed))
     categories = _count_categories(engine, thresholds)
     return Order(
@@ -120,6 +121,16 @@ def rank(
         guards=frozenset(guarding),
         moved_off=moved_off,
     )
+
+
+def group_places(config: RankingConfig) -> int | None:
+    """Return how many places of the list a peer group may take, at least one; None for any number.
+
+    >>> group_places(RankingConfig(top_n=20, peer_group_cap=0.3))
+    6
+    """
+    cap = config.peer_group_cap
+    return None if cap is None else max(int(cap * config.top_n + _TINY), 1)
 
 
 def risk_category(score: float, thresholds: Thresholds) -> RiskCategory:
@@ -227,9 +238,9 @@ def _leave_out(
     return queries, counts
 
 
-def _show_left_out(engine: Engine, queries: Sequence[str]) -> None:
-    """Make the view ``left_out`` of what some queries give."""
-    engine.execute(f"CREATE OR REPLACE VIEW left_out AS {' UNION ALL '.join(queries)}")
+def _show(engine: Engine, view: str, queries: Sequence[str]) -> None:
+    """Make a view of what some queries give."""
+    engine.execute(f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL '.join(queries)}")
 
 
 def _choose(

@@ -7,9 +7,9 @@ is reduced to places at once: no report, record or list of it leaves this module
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from cardwatch.backtesting.places import OPEN, Place, places
 from cardwatch.case_kinds import Kind, Strength
 from cardwatch.config import Config, public_dict
 from cardwatch.engine import Engine
@@ -17,16 +17,12 @@ from cardwatch.fingerprints import score_basis
 from cardwatch.history import EarlierWeek, History
 from cardwatch.injection import Plan, Wish, plan_cases, plant
 from cardwatch.pipeline import SCORE_VERSION, Parts, RunResult, check_week, score_week
+from cardwatch.ranking import group_places
 from cardwatch.schema import Checked
 from cardwatch.week import ReportingWeek
 
 FIRST = 100
 """How many customers an analyst might reach in a week without more ado; recall is given there."""
-_OPEN = (
-    "SELECT customer_key, row_number() OVER (ORDER BY anomaly_rank) AS place FROM ranked "
-    "WHERE customer_key NOT IN (SELECT customer_key FROM left_out)"
-)
-"""Those who may be listed, by score."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class Trial:
     guards : int
         How many of them are there by their score without verdicts.
     first : tuple of str
-        The first `FIRST` by score of those who may be listed.
+        The first `FIRST` by score of those who may be listed, however many of one peer group.
     scored, flagged : int
         Customers with a score, and those from the cut on that ``model.contamination`` makes.
     earlier_cut : bool
@@ -142,8 +138,8 @@ def _trial(result: RunResult, config: Config, engine: Engine) -> Trial:
 
 def _first(engine: Engine) -> tuple[str, ...]:
     rows = engine.execute(
-        f"SELECT c.customer_id FROM ({_OPEN}) AS o INNER JOIN customer AS c "
-        "ON c.customer_key = o.customer_key WHERE o.place <= $first ORDER BY o.place",
+        f"SELECT c.customer_id FROM ({OPEN}) AS o INNER JOIN customer AS c "
+        "ON c.customer_key = o.customer_key ORDER BY o.anomaly_rank LIMIT $first",
         first=FIRST,
     ).fetchall()
     return tuple(customer for (customer,) in rows)
@@ -157,22 +153,22 @@ def _with_cases(
     parts: Parts,
     previous: History,
 ) -> Trial:
-    engine = parts.engine
+    engine, of_a_group = parts.engine, group_places(config.ranking)
     ids = [each.customer_id for each in plan.planted]
-    without = _places(engine, ids)
+    without = places(engine, ids, of_a_group, alone=False)
     plant(engine, checked, plan)
     ranking = score_week(checked, previous, config, parts).report.ranking
-    alone = _alone(_places(engine, ids))
+    alone = places(engine, ids, of_a_group, alone=True)
     by_score = len(ranking.listed) - sum(each.guard for each in ranking.listed)
     usual = len(trial.listed) - trial.guards
     sought = tuple(
         Sought(
             each.kind,
             each.strength,
-            on_list=alone.get(each.customer_id, by_score + 1) <= by_score,
-            in_first=alone.get(each.customer_id, FIRST + 1) <= FIRST,
-            on_list_without=without.get(each.customer_id, usual + 1) <= usual,
-            in_first_without=without.get(each.customer_id, FIRST + 1) <= FIRST,
+            on_list=_is_listed(alone.get(each.customer_id), by_score),
+            in_first=_is_in_first(alone.get(each.customer_id)),
+            on_list_without=_is_listed(without.get(each.customer_id), usual),
+            in_first_without=_is_in_first(without.get(each.customer_id)),
         )
         for each in plan.planted
     )
@@ -180,21 +176,9 @@ def _with_cases(
     return replace(trial, sought=sought, places_taken=taken)
 
 
-def _places(engine: Engine, ids: Sequence[str]) -> dict[str, int]:
-    """Return the places by score of those of some customers who may be listed, first to last."""
-    rows = engine.execute(
-        f"SELECT c.customer_id, o.place FROM ({_OPEN}) AS o INNER JOIN customer AS c "
-        "ON c.customer_key = o.customer_key WHERE c.customer_id IN (SELECT unnest($ids)) "
-        "ORDER BY o.place",
-        ids=list(ids),
-    ).fetchall()
-    return {customer: int(place) for customer, place in rows}
+def _is_listed(place: Place | None, last: int) -> bool:
+    return place is not None and place.capped is not None and place.capped <= last
 
 
-def _alone(places: dict[str, int]) -> dict[str, int]:
-    """Return the place each would have without the others.
-
-    >>> _alone({"a": 1, "b": 3, "c": 4})
-    {'a': 1, 'b': 2, 'c': 2}
-    """
-    return {customer: place - ahead for ahead, (customer, place) in enumerate(places.items())}
+def _is_in_first(place: Place | None) -> bool:
+    return place is not None and place.overall <= FIRST

@@ -37,6 +37,8 @@ Tables in the engine, each made by one step and read by later ones:
     ``<family>_surprise`` per family.
 ``left_out`` (ranking)
     ``customer_key INTEGER``, a view: whom a policy keeps off the list, a customer perhaps twice.
+``kept_off`` (ranking)
+    The same without those whose peer group has its share of the list already.
 """
 
 from cardwatch.schema.delivered import (
