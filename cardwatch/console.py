@@ -30,13 +30,13 @@ from cardwatch.config import SettingRow
 from cardwatch.explanation import amount
 from cardwatch.history import History
 from cardwatch.schema import (
-    SNOOZED,
     Checked,
     ListedCustomer,
     QuarantineCount,
     Receipt,
     WeekReport,
     WeekSummary,
+    policy_words,
 )
 from cardwatch.session import Observer
 from cardwatch.time_left import Journey, Pace, in_words
@@ -162,9 +162,8 @@ def show_coverage(report: WeekReport) -> None:
         f"cuts from {ranking.thresholds.source}"
     )
     for name, number in ranking.left_out_by_policy.items():
-        policy = name.replace(SNOOZED, "a snooze of the ") if SNOOZED in name else f"ranking.{name}"
         who = counted(number, "customer")
-        out.print(f"not listed by {policy}: {who} (scored all the same)")
+        out.print(f"not listed by {policy_words(name)}: {who} (scored all the same)")
     _show_peer_groups(report)
     show_findings(report.findings)
     show_notes([note for note in report.notes if note not in report.learning.notes])

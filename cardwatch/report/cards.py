@@ -120,10 +120,14 @@ def _reasons(customer: CustomerPart) -> tuple[Reason, ...]:
     return tuple(
         Reason(
             shown(reason.sentence, _LONGEST_SENTENCE),
-            percent(max(reason.contribution, 0.0), total, 0),
+            _share(max(reason.contribution, 0.0), total),
         )
         for reason in customer.reasons
     )
+
+
+def _share(part: float, whole: float) -> str:
+    return "<1%" if 0 < part < 0.005 * whole else percent(part, whole, 0)
 
 
 def _chosen(customer: CustomerPart) -> tuple[list[CategoryPart], list[CategoryPart]]:

@@ -148,6 +148,7 @@ class Page:
     no_changes: str
     cards: tuple[Card, ...]
     listed: int
+    not_listed: tuple[str, ...]
     span: str
     trends: tuple[Chart, ...]
     quality: tuple[Table, ...]

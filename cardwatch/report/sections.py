@@ -12,8 +12,9 @@ from cardwatch.report.charts import CategoryCounts, Point, anomalies_chart, tren
 from cardwatch.report.document import Document
 from cardwatch.report.page import Chart, Figure, Row, Table
 from cardwatch.report.wording import amount, number, percent
-from cardwatch.schema import Drift
+from cardwatch.schema import Drift, policy_words
 from cardwatch.week import ReportingWeek
+from cardwatch.wording import counted
 
 LIMITS: Final = (
     "The list says what is unusual, not what is wrong. A person looks at each customer before "
@@ -59,6 +60,16 @@ def headline(
             percent(last.rows_quarantined, last.rows_in) if last else "",
             "",
         ),
+    )
+
+
+def not_listed(document: Document) -> tuple[str, ...]:
+    """Say how many customers are kept off the list, and by what; the groups tell their cap."""
+    return tuple(
+        f"Not listed by {policy_words(name)}: {counted(number, 'customer')}, scored, ranked and "
+        "counted all the same."
+        for name, number in document.left_out_by_policy.items()
+        if number and name != "peer_group_cap"
     )
 
 
@@ -220,7 +231,9 @@ def drift_tables(
         "Scores",
         (
             "This week",
-            f"Median of {len(comparable)} weeks before" if comparable else "Weeks before",
+            f"Median of {counted(len(comparable), 'week')} before"
+            if comparable
+            else "Weeks before",
         ),
         tuple(
             Row(

@@ -69,6 +69,7 @@ from cardwatch.schema.listed import (
     Signal,
     Thresholds,
     WeekReport,
+    policy_words,
 )
 from cardwatch.schema.scored import (
     Attribution,
@@ -84,6 +85,7 @@ from cardwatch.schema.scored import (
 __all__ = [
     "RISK_CATEGORIES",
     "SNOOZED",
+    "policy_words",
     "TRANSACTION_COLUMNS",
     "TRANSACTION_OPTIONAL",
     "WEEKLY_COLUMNS",

@@ -21,6 +21,15 @@ SNOOZED = "snoozed_"
 """What the name of a policy begins with where customers are snoozed; the scope follows."""
 
 
+def policy_words(name: str) -> str:
+    """Return what keeps customers off the list, of a key of ``left_out_by_policy``.
+
+    >>> policy_words("snoozed_customer"), policy_words("min_spend")
+    ('a snooze of the customer', 'ranking.min_spend')
+    """
+    return name.replace(SNOOZED, "a snooze of the ") if SNOOZED in name else f"ranking.{name}"
+
+
 @dataclass(frozen=True)
 class Reason:
     """One reason why a customer is listed, as a machine and as a person would say it.

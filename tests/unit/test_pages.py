@@ -18,7 +18,7 @@ from cardwatch.report import cards, render
 from cardwatch.report.cards import Manner
 from cardwatch.report.charts import Range
 from cardwatch.report.document import CustomerPart, Document, read_document
-from cardwatch.report.sections import span
+from cardwatch.report.sections import not_listed, span
 
 
 def test_the_page_says_first_what_changed_and_why(outputs: Path, engine: Engine) -> None:
@@ -254,3 +254,24 @@ def test_categories_that_reasons_name_are_drawn_however_small() -> None:
     assert len(card.category_chart["datasets"]["rows"]) == len(card.category_words) == 5
     assert card.category_words[-1] == ("5008 Shop", "92.00 · usual 1.00")
     assert card.other_categories.count("Shop") == 4
+
+
+def test_a_reason_that_adds_little_is_not_said_to_add_nothing() -> None:
+    reasons = [
+        {"sentence": sentence, "contribution": share, "mcc": None}
+        for sentence, share in (("Much", 9.98), ("Little", 0.02), ("Nothing", 0.0))
+    ]
+    listed = customer(reasons=reasons, surprise_total=10.0)
+    [card] = cards.cards(document_of(listed), {}, Manner("EUR", False))
+    assert [each.share for each in card.reasons] == ["100%", "<1%", "0%"]
+
+
+def test_whom_a_policy_keeps_off_the_list_is_counted_on_its_page() -> None:
+    kept = {"snoozed_customer": 1, "min_spend": 1_200, "min_transactions": 0, "peer_group_cap": 3}
+    document = document_of().model_copy(update={"left_out_by_policy": kept})
+    assert not_listed(document) == (
+        "Not listed by a snooze of the customer: 1 customer, scored, ranked and counted all the "
+        "same.",
+        "Not listed by ranking.min_spend: 1,200 customers, scored, ranked and counted all the "
+        "same.",
+    )
