@@ -31,7 +31,8 @@ _FEATURES_HEAD = """\
 
 {made}
 One row per customer, one column per feature. A feature belongs to a family; inside a family the
-most surprising feature speaks for it, and a listed customer has at most one reason from each.
+most surprising feature speaks for it, the second adds a little to the score without a word, and a
+listed customer has at most one reason from each.
 
 *Side* says which end is surprising: `upper` only high values, `two` both. The *sentence* is what
 the reason says, with the customer's numbers in the place of the names in braces; where two are
