@@ -10,6 +10,8 @@ from pathlib import Path
 from cardwatch.config import Config
 from cardwatch.errors import CardwatchError, ConfigurationError
 from cardwatch.history import Listing, read_list, read_manifests
+from cardwatch.outputs import week_of
+from cardwatch.publish.archives import archives
 from cardwatch.publish.database_reviews import read_stored_reviews
 from cardwatch.publish.ledgers import holding_ledgers
 from cardwatch.publish.lock import Say
@@ -189,8 +191,17 @@ def fetch_stored(config: Config, *, dry_run: bool) -> tuple[str, ...]:
 
 
 def _lists(folder: Path, reviews: Iterable[Review]) -> dict[str, SeenList | None]:
+    """Return the lists of the reviewed weeks; a week after all that were run has an empty one."""
     weeks = {review.reporting_week: review.week for review in reviews}
-    return {label: SeenList.read(folder, week) for label, week in weeks.items()}
+    lists = {label: SeenList.read(folder, week) for label, week in weeks.items()}
+    newest = _newest_week(folder)
+    to_come = [label for label, week in weeks.items() if newest is not None and week > newest]
+    return {**lists, **dict.fromkeys(to_come, SeenList({}, ""))}
+
+
+def _newest_week(folder: Path) -> ReportingWeek | None:
+    weeks = {week for path in folder.iterdir() if (week := week_of(path.name))}
+    return max(weeks | {ReportingWeek.parse(each.label) for each in archives(folder)}, default=None)
 
 
 def _is_listed(review: Review, lists: Mapping[str, SeenList | None]) -> bool:

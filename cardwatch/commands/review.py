@@ -49,7 +49,7 @@ def set_command(
 
 def _verdict(text: str) -> Verdict:
     try:
-        return Verdict(text.strip().lower())
+        return Verdict.read(text)
     except ValueError:
         raise ConfigurationError(
             "There is no such verdict",
@@ -156,8 +156,8 @@ def _tell_what_is_missing(recorded: Recorded) -> None:
 
 
 def _who(reviewer: str | None) -> str:
-    if reviewer:
-        return reviewer
+    if reviewer and (name := reviewer.strip()):
+        return name
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a user without a name, in a container

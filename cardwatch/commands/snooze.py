@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import get_args
@@ -113,7 +113,8 @@ def _snooze(
         "noted_at": datetime.now(UTC),
     }
     try:
-        return Snooze.model_validate({**noted, **said, **scope})
+        words = {name: text.strip() for name, text in said.items()}
+        return Snooze.model_validate({**noted, **words, **scope})
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         raise ConfigurationError(
@@ -132,11 +133,17 @@ def _while(snooze: Snooze) -> str:
     return f"while {leads} and the category is not above {snooze.risk_category}"
 
 
+def _holds(snooze: Snooze, lists: Sequence[ReportingWeek]) -> str:
+    if lists and snooze.until < (lists[-1] + 1).monday:
+        return "no longer: its last day is over"
+    return _while(snooze)
+
+
 def snoozes_command(config: Config, as_json: bool) -> None:
-    """Show the snoozes that stand, those past their last day included."""
+    """Show the snoozes that stand, and which of them are over before the next list."""
     folder = config.output.directory
     with reading(folder, config.output.lock_timeout_seconds, _say):
-        found = standing_snoozes(read_snoozes(folder))
+        found, lists = standing_snoozes(read_snoozes(folder)), _weeks(folder)
     if as_json:
         rows = [{**each.model_dump(mode="json"), "scope": each.scope} for each in found]
         console.write_json(json.dumps(rows, indent=2))
@@ -150,7 +157,7 @@ def snoozes_command(config: Config, as_json: bool) -> None:
         table.add_column(name, overflow="fold")
     for each in found:
         cells = (console.visible(each.customer_id), str(each.until), each.owner, each.reason)
-        table.add_row(*map(Text, (*cells, _while(each))))
+        table.add_row(*map(Text, (*cells, _holds(each, lists))))
     console.out.print(table)
 
 

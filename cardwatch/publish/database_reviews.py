@@ -7,8 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from cardwatch.config import OutputDatabaseConfig
 from cardwatch.database.address import DatabaseAddress
 from cardwatch.database.faults import translated
@@ -16,7 +14,7 @@ from cardwatch.database.retry import retrying
 from cardwatch.errors import ConfigurationError, PublishError
 from cardwatch.publish.database_objects import identifier
 from cardwatch.publish.database_operations import DatabaseOperations
-from cardwatch.review.verdicts import Review
+from cardwatch.review.verdicts import Review, Verdict
 from cardwatch.week import ReportingWeek
 
 _COLUMNS = ("id", "customer_id", "reporting_week", "verdict", "cause", "action_taken", "note",
@@ -63,7 +61,7 @@ def read_stored_reviews(
         row = dict(zip(_COLUMNS, each, strict=True))
         try:
             reviews.append(_review(row))
-        except (ConfigurationError, ValidationError):  # either may quote a value
+        except (ConfigurationError, ValueError):  # either may quote a value
             unfit.append(int(row["id"]))
     return StoredReviews(tuple(reviews), tuple(unfit))
 
@@ -73,6 +71,6 @@ def _review(row: Mapping[str, Any]) -> Review:
         **{name: row[name] or "" for name in ("cause", "action_taken", "note", "run_id")},
         **{name: row[name] for name in ("customer_id", "reviewer", "reviewed_at")},
         "reporting_week": ReportingWeek.parse(row["reporting_week"]).label,
-        "verdict": row["verdict"].strip().lower(),
+        "verdict": Verdict.read(row["verdict"]),
     }
     return Review.model_validate(told)

@@ -25,9 +25,8 @@ NEEDED = ("customer_id", "reporting_week", "verdict")
 SAID = ("cause", "action_taken", "note")
 NO_VERDICT = "something is said and the verdict is missing"
 NO_SUCH_VERDICT = f"the verdict is none of {', '.join(Verdict)}"
-NO_WEEK = "the week cannot be read"
+NO_WEEK = "the week is none such as 2025-46, 2025-W47 or 2025-11-20"
 TWICE = "the customer has a line for this week already"
-TOO_LONG = "a text is missing or too long"
 NO_TIME = "reviewed_at is no date and time such as 2025-11-25T09:30"
 NOT_LISTED = "the customer is not on the list of that week"
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),
@@ -121,7 +120,7 @@ class _BadLine(Exception):
 def _review(cells: Mapping[str, str], reviewer: str, now: datetime) -> tuple[Review, bool]:
     at = cells.get("reviewed_at", "")
     try:
-        verdict = Verdict(cells["verdict"].lower().replace(" ", "_").replace("-", "_"))
+        verdict = Verdict.read(cells["verdict"])
     except ValueError:
         raise _BadLine(NO_SUCH_VERDICT) from None
     try:
@@ -143,8 +142,10 @@ def _review(cells: Mapping[str, str], reviewer: str, now: datetime) -> tuple[Rev
             reviewer=cells.get("reviewer") or reviewer,
             reviewed_at=when if when.tzinfo else when.replace(tzinfo=UTC),
         )
-    except ValidationError:
-        raise _BadLine(TOO_LONG) from None
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        fault = "missing" if first["type"] == "string_too_short" else "too long"
+        raise _BadLine(f"{first['loc'][0]} is {fault}") from None
     return review, bool(at)
 
 

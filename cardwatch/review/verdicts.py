@@ -23,6 +23,15 @@ class Verdict(StrEnum):
     DATA_ERROR = "data_error"
     UNCLEAR = "unclear"
 
+    @classmethod
+    def read(cls, text: str) -> Verdict:
+        """Return the verdict that a person wrote; raises ValueError where it is none.
+
+        >>> Verdict.read(" Data error "), Verdict.read("confirmed-risk")
+        (<Verdict.DATA_ERROR: 'data_error'>, <Verdict.CONFIRMED_RISK: 'confirmed_risk'>)
+        """
+        return cls(text.strip().lower().replace(" ", "_").replace("-", "_"))
+
     @property
     def sentence(self) -> str:
         """What the verdict says, for people."""

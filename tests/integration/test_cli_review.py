@@ -117,6 +117,7 @@ def test_learning_is_switched_off_by_a_setting(
         (["set", "nobody", "--reporting-week", BEFORE.label, "--verdict", "expected"], "not on"),
         (["set", "C1", "--reporting-week", BEFORE.label, "--verdict", "bad"], "no such verdict"),
         (["set", "C1", "--reporting-week", "2025-99", "--verdict", "unclear"], "2025-99"),
+        (["set", "C1", "--reporting-week", "2099-05", "--verdict", "expected"], "not on the list"),
         (["import", "no-such.csv"], "The file cannot be read (no-such.csv)"),
     ],
 )
@@ -176,9 +177,19 @@ def test_a_customer_is_snoozed_shown_and_woken_by_command(earlier: ScoredWeek) -
         (["snooze", customer, *said[:-1], BEFORE.monday.isoformat(), *week], "--until"),
         (["snooze", customer, *said, "--family", "bad"], "--family"),
         (["snooze", customer, *said, "--mcc", "12"], "--mcc"),
+        (["snooze", customer, *said, "--owner", " "], "--owner"),
         (["snooze", "nobody", *said], "no such list"),
         (["wake", customer], "not snoozed"),
     ):
         refused = cardwatch(earlier.folder, "review", *words, *here, code=2)
         assert where in failure(refused)
-    (earlier.outputs / SNOOZE_FILE).unlink()
+    last_day = (WEEK + 1).monday.isoformat()
+    cardwatch(earlier.folder, "review", "snooze", customer, *said[:-1], last_day, *week, *here)
+    path = earlier.outputs / SNOOZE_FILE
+    assert "no longer" not in cardwatch(earlier.folder, "review", "snoozes", *here).out
+    path.write_text(path.read_text().replace(last_day, BEFORE.monday.isoformat()))
+    assert (
+        "no longer: its last day is over"
+        in cardwatch(earlier.folder, "review", "snoozes", *here).out
+    )
+    path.unlink()

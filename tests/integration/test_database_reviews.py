@@ -18,7 +18,7 @@ from cardwatch.reviewing import fetch_stored
 
 ROWS = """
 INSERT INTO anomaly_reviews (customer_id, reporting_week, verdict, action_taken, reviewer)
-VALUES ('C-1', '2025-46', ' Confirmed_Risk', 'blocked', 'ada'),
+VALUES ('C-1', '2025-46', ' Confirmed Risk', 'blocked', 'ada'),
     ('C-2', '2025-46', 'expected', NULL, 'ada'), ('C-2', '2025-46', 'SECRET', NULL, 'ada'),
     ('C-2', 'Oct 25', 'expected', NULL, 'ada'), ('SECRET-9', '2025-46', 'expected', NULL, 'ada')
 """

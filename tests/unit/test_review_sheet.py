@@ -95,6 +95,13 @@ def test_every_bad_line_is_named_with_its_problem_and_no_value_is_quoted() -> No
     assert "SECRET" not in message and "Oct" not in message
 
 
+def test_a_text_that_is_missing_or_too_long_is_named_by_its_column() -> None:
+    long = "x" * 2_001
+    lines = [",2025-W47,,expected,,,,", f"C-1,2025-W47,,expected,,,{long},"]
+    message = refusal("\n".join([HEADER, *lines]))
+    assert "line 2: customer_id is missing; line 3: note is too long" in message
+
+
 def test_times_of_a_sheet_are_read_and_strange_ones_refused() -> None:
     head = "customer_id,reporting_week,verdict,reviewed_at\n"
     [line] = read(f"{head}C-1,2025-46,expected,2025-11-25T09:30+01:00\n")
@@ -149,6 +156,15 @@ def test_strangers_and_other_bad_lines_are_named_at_once(config: Config) -> None
     with pytest.raises(ConfigurationError) as caught:
         record_sheet(config, text.encode(), "s", reviewer="ada", now=NOW)
     assert f"line 3: {NOT_LISTED}; line 6: {NO_SUCH_VERDICT}" in caught.value.message
+
+
+def test_no_verdict_is_taken_on_a_week_that_was_not_run_yet(config: Config) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        record_sheet(
+            config, SHEET.replace("2025-W47", "2026-W47").encode(), "s", reviewer="ada", now=NOW
+        )
+    assert f"line 2: {NOT_LISTED}" in caught.value.message
+    assert read_reviews(config.output.directory) == ()
 
 
 def test_a_list_that_was_packed_takes_verdicts_that_teach_nothing(config: Config) -> None:
