@@ -129,6 +129,7 @@ def _listings(document: Document) -> Iterator[Listing]:
             risk_category=customer.risk_category,
             signal=customer.signal,
             reasons=tuple(reason.sentence for reason in customer.reasons),
+            is_guard=customer.guard,
         )
 
 

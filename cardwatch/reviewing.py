@@ -195,7 +195,7 @@ def _lists(folder: Path, reviews: Iterable[Review]) -> dict[str, SeenList | None
     weeks = {review.reporting_week: review.week for review in reviews}
     lists = {label: SeenList.read(folder, week) for label, week in weeks.items()}
     newest = _newest_week(folder)
-    to_come = [label for label, week in weeks.items() if newest is not None and week > newest]
+    to_come = [label for label, week in weeks.items() if newest is None or week > newest]
     return {**lists, **dict.fromkeys(to_come, SeenList({}, ""))}
 
 

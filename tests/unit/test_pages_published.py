@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pages import PageReader
 from published_pages import BEFORE, PAGE, pages, read, two_weeks
-from published_weeks import WEEK, QuickOperations, config, contents, manifest, publish, week_report
+from published_weeks import (
+    WEEK,
+    QuickOperations,
+    config,
+    contents,
+    fill_engine,
+    listed_customer,
+    manifest,
+    publish,
+    week_report,
+)
 
 from cardwatch.config import Config
 from cardwatch.engine import Engine
@@ -149,3 +160,13 @@ def test_a_page_that_is_made_again_is_the_old_one_or_the_new_one(
     assert at > 6
     assert (outputs / PAGE).read_bytes() == new
     assert not list(outputs.glob(".*.tmp"))
+
+
+def test_a_guard_does_not_tell_the_page_where_the_list_ends(outputs: Path, engine: Engine) -> None:
+    publish(outputs, engine, {"moved": 1, "one": 2}, week=BEFORE)
+    guard = replace(listed_customer("guard", 40), guard=True)
+    report = week_report([listed_customer("one", 1), guard])
+    fill_engine(engine, {"one": 1, "guard": 40, "moved": 7})
+    files = FileSink(config(outputs), pages=pages(), operations=QuickOperations())
+    files.write(report, engine, manifest(report))
+    assert "the list ends at 1<" in (outputs / PAGE).read_text(encoding="utf-8")

@@ -167,6 +167,13 @@ def test_no_verdict_is_taken_on_a_week_that_was_not_run_yet(config: Config) -> N
     assert read_reviews(config.output.directory) == ()
 
 
+def test_no_verdict_is_taken_where_no_week_was_run(tmp_path: Path) -> None:
+    config = Config.model_validate({"output": {"directory": str(tmp_path / "mistyped")}})
+    with pytest.raises(ConfigurationError):
+        record_sheet(config, SHEET.encode(), "s", reviewer="ada", now=NOW)
+    assert read_reviews(config.output.directory) == ()
+
+
 def test_a_list_that_was_packed_takes_verdicts_that_teach_nothing(config: Config) -> None:
     done = record_sheet(
         config, SHEET.replace("2025-W47", "2025-W20").encode(), "s", reviewer="ada", now=NOW
