@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cardwatch.console import out, show_notes, visible
-from cardwatch.review.figures import Figures, Rate, ReviewReport
+from cardwatch.review.figures import Figures, Rate, ReviewReport, WeekFigures
 from cardwatch.schema import Learning
 from cardwatch.week import Numbering
 from cardwatch.wording import counted
@@ -44,14 +44,16 @@ def show_review_report(report: ReviewReport, goals: Goals, numbering: Numbering)
     if not report.overall.reviewed:
         out.print("No list has a verdict yet: `cardwatch review import` takes a filled-in sheet")
     else:
-        rows = [
-            (each.week.display(numbering), _of(each.figures.reviewed, each.listed), each.figures)
-            for each in report.weeks
-        ]
+        rows = [(each.week.display(numbering), _of(each), each.figures) for each in report.weeks]
         rows.append(("all", str(report.overall.reviewed), report.overall))
         _show_rates("week", rows, goals)
         families = [(name, str(each.reviewed), each) for name, each in report.families.items()]
         _show_rates("leading reason", families, goals)
+        if others := sum(each.elsewhere for each in report.weeks):
+            out.print(
+                f"+: {counted(others, 'verdict')} on customers of an earlier list of the week, who "
+                "are not on the one there is now; counted in the rates"
+            )
     for each in report.weeks:
         if each.not_reviewed:
             names = ", ".join(map(visible, each.not_reviewed))
@@ -59,8 +61,11 @@ def show_review_report(report: ReviewReport, goals: Goals, numbering: Numbering)
             out.print(Text(f"{count} of week {each.week.label} without a verdict: {names}"))
 
 
-def _of(reviewed: int, listed: int | None) -> str:
-    return f"{reviewed:,}" if listed is None else f"{reviewed:,} of {listed:,}"
+def _of(week: WeekFigures) -> str:
+    if week.listed is None:
+        return f"{week.figures.reviewed:,}"
+    others = f" + {week.elsewhere:,}" if week.elsewhere else ""
+    return f"{week.figures.reviewed - week.elsewhere:,} of {week.listed:,}{others}"
 
 
 def _show_rates(title: str, rows: Sequence[tuple[str, str, Figures]], goals: Goals) -> None:
@@ -99,6 +104,7 @@ def report_document(report: ReviewReport, goals: Goals) -> dict[str, JsonValue]:
                 "listed": each.listed,
                 **_figures(each.figures),
                 "not_reviewed": list(each.not_reviewed),
+                "not_on_list": each.elsewhere,
             }
             for each in report.weeks
         ],

@@ -94,6 +94,13 @@ class WeekFigures:
     figures: Figures
     not_reviewed: tuple[str, ...]
 
+    @property
+    def elsewhere(self) -> int:
+        """Verdicts on customers of the week who are not on its list as it is now."""
+        if self.listed is None:
+            return 0
+        return self.figures.reviewed - (self.listed - len(self.not_reviewed))
+
 
 @dataclass(frozen=True)
 class ReviewReport:

@@ -24,7 +24,14 @@ def test_each_week_has_its_rates_and_its_open_customers() -> None:
     assert (new.listed, new.not_reviewed) == (5, ("C-4", "C-5"))
     assert (new.figures.hits, new.figures.acted) == (Rate(1, 2), Rate(2, 3))
     assert (old.listed, old.not_reviewed) == (None, ())
+    assert (new.elsewhere, old.elsewhere) == (0, 0)
     assert (old.figures.hits, old.figures.acted) == (Rate(1, 1), Rate(0, 1))
+
+
+def test_verdicts_on_who_is_not_on_the_list_any_more_do_not_pass_for_reviews_of_it() -> None:
+    [_, new] = review_report(REVIEWS, {NEW: ["C-1", "C-4"]}, FAMILIES, 13).weeks
+    assert (new.listed, new.not_reviewed, new.elsewhere) == (2, ("C-4",), 2)
+    assert new.figures.reviewed == 3
 
 
 def test_families_are_those_of_the_leading_reason() -> None:
