@@ -113,10 +113,10 @@ def record_sheet(
     lines, folder = sheet.lines, config.output.directory
     with holding_ledgers(folder, config.output.lock_timeout_seconds, on_wait=on_wait) as held:
         lists = _lists(folder, [each.review for each in lines])
-        strangers = [each.line for each in lines if not _is_listed(each.review, lists)]
-        refuse({**dict.fromkeys(strangers, NOT_LISTED), **sheet.problems}, where)
         fresh = _not_said_before(lines, read_reviews(folder))
-        recorded, content = _add(folder, fresh, lists)
+        strangers = [each.line for each in fresh if not _is_listed(each.review, lists)]
+        refuse({**dict.fromkeys(strangers, NOT_LISTED), **sheet.problems}, where)
+        recorded, content = _add(folder, [each.review for each in fresh], lists)
         if recorded.new:
             held.put(LEDGER_FILE, content)
     known = len(lines) - len(recorded.new)
@@ -210,7 +210,7 @@ def _is_listed(review: Review, lists: Mapping[str, SeenList | None]) -> bool:
     return seen is None or review.customer_id in seen.customers
 
 
-def _not_said_before(lines: Sequence[SheetLine], known: Sequence[Review]) -> list[Review]:
+def _not_said_before(lines: Sequence[SheetLine], known: Sequence[Review]) -> list[SheetLine]:
     """Leave out lines without a time of their own that say what stands already."""
     stands = {(each.customer_id, each.reporting_week): each for each in standing(known)}
 
@@ -218,7 +218,7 @@ def _not_said_before(lines: Sequence[SheetLine], known: Sequence[Review]) -> lis
         before = stands.get((review.customer_id, review.reporting_week))
         return before is not None and _said(before) == _said(review)
 
-    return [each.review for each in lines if each.is_timed or not says_the_same(each.review)]
+    return [each for each in lines if each.is_timed or not says_the_same(each.review)]
 
 
 def _said(review: Review) -> tuple[str, ...]:

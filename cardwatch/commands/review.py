@@ -100,6 +100,9 @@ def import_command(config: Config, file: Path, reviewer: str | None) -> None:
         recorded = record_sheet(
             config, content, str(file), reviewer=_who(reviewer), now=datetime.now(UTC), on_wait=_say
         )
+    if not recorded.new and not recorded.known:
+        _tell("Nothing recorded: no line of the sheet has a verdict")
+        return
     tell_recorded(recorded)
 
 

@@ -39,6 +39,8 @@ def learnt(earlier: ScoredWeek, portfolio: Path) -> ScoredWeek:
         writer = csv.DictWriter(file, list(rows[0]), delimiter=";")
         writer.writeheader()
         writer.writerows(rows)
+    empty = ("review", "import", earlier.path(OutputFile.REVIEWS), "--output-dir", "outputs")
+    assert cardwatch(earlier.folder, *empty).out.startswith("Nothing recorded: no line of the")
     words = ("review", "import", sheet, "--output-dir", "outputs", "--reviewer", "ada")
     done = cardwatch(earlier.folder, *words)
     assert (

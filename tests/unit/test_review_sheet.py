@@ -142,6 +142,20 @@ def test_a_sheet_is_recorded_with_what_analysts_had_seen_and_only_once(config: C
         assert review.features == ("own_spend",)
 
 
+def test_a_sheet_may_be_imported_again_after_its_list_was_made_again(
+    config: Config, engine: Engine
+) -> None:
+    def take(text: str) -> tuple[int, int]:
+        done = record_sheet(config, text.encode(), "s", reviewer="ada", now=datetime.now(UTC))
+        return len(done.new), done.known
+
+    assert take(SHEET) == (2, 0)
+    publish(config.output.directory, engine, {"C-1": 1, "C-3": 2})
+    assert take(SHEET.replace("C-3,2025-W47,x,", "C-3,2025-W47,x,unclear")) == (1, 2)
+    with pytest.raises(ConfigurationError, match=f"line 3: {NOT_LISTED}"):
+        take(SHEET.replace("Confirmed Risk", "unclear"))
+
+
 def test_strangers_to_the_list_are_named_and_nothing_is_recorded(config: Config) -> None:
     text = SHEET.replace("C-2", "SECRET-9")
     with pytest.raises(ConfigurationError) as caught:
