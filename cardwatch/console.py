@@ -375,7 +375,7 @@ def show_weeks(
     out.print(table)
 
 
-def visible(text: str) -> str:
+def visible(text: str, longest: int = 40) -> str:
     """Return a text on one line, control characters and length tamed."""
     shown = "".join(c if c.isprintable() else "�" for c in text)
-    return shown if len(shown) <= 40 else shown[:39] + "…"
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"

@@ -156,7 +156,8 @@ def snoozes_command(config: Config, as_json: bool) -> None:
     for name in ("customer", "until", "owner", "why", "holds"):
         table.add_column(name, overflow="fold")
     for each in found:
-        cells = (console.visible(each.customer_id), str(each.until), each.owner, each.reason)
+        words = (console.visible(" ".join(of.split()), 200) for of in (each.owner, each.reason))
+        cells = (console.visible(each.customer_id), str(each.until), *words)
         table.add_row(*map(Text, (*cells, _holds(each, lists))))
     console.out.print(table)
 

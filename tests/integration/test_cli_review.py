@@ -163,7 +163,7 @@ def test_a_snoozed_customer_is_counted_and_comes_back_when_another_reason_leads(
 def test_a_customer_is_snoozed_shown_and_woken_by_command(earlier: ScoredWeek) -> None:
     row = earlier.document["customers"][0]
     customer = row["customer_id"]
-    said = ("--owner", "ada", "--reason", "dispute is open", "--until", "2025-12-31")
+    said = ("--owner", "ada", "--reason", "dispute\nis \x1bopen", "--until", "2025-12-31")
     here = ("--output-dir", "outputs")
     week = ("--reporting-week", BEFORE.label)
     done = cardwatch(earlier.folder, "review", "snooze", customer, *said, *week, *here)
@@ -172,7 +172,7 @@ def test_a_customer_is_snoozed_shown_and_woken_by_command(earlier: ScoredWeek) -
     [found] = json.loads(shown)
     assert (found["customer_id"], found["scope"], found["owner"]) == (customer, "customer", "ada")
     assert found["leading_family"] == row["reasons"][0]["family"]
-    assert "dispute is open" in cardwatch(earlier.folder, "review", "snoozes", *here).out
+    assert "dispute is �open" in cardwatch(earlier.folder, "review", "snoozes", *here).out
     assert "awake" in cardwatch(earlier.folder, "review", "wake", customer, *here).out
     assert cardwatch(earlier.folder, "review", "snoozes", *here).out == "Nobody is snoozed\n"
     for words, where in (
