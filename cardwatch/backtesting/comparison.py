@@ -67,7 +67,8 @@ class Contest:
         said = [_said(difference, figure) for difference, figure in told if difference]
         planted = (self.on_list, self.in_first)
         if self.is_identical and not any(each and each.mean for each in planted):
-            return f"Both list the same customers in every one of {weeks}."
+            tried = f"every one of {weeks}" if len(self.weeks) > 1 else "the one week"
+            return f"Both list the same customers in {tried}."
         if not said:
             return (
                 f"In {weeks} nothing says which of the two is better: that takes planted cases "

@@ -111,6 +111,8 @@ def test_a_champion_that_is_its_own_challenger_differs_in_nothing() -> None:
     assert contest.is_identical
     assert [each.rank_correlation for each in contest.weeks] == [1.0, 1.0]
     assert contest.conclusion == "Both list the same customers in every one of 2 weeks."
+    one = backtest(["abcd"], [(True, False)])
+    assert compare_trials(one, one).conclusion == "Both list the same customers in the one week."
 
 
 def test_where_no_week_could_be_scored_by_both_nothing_is_called_the_same() -> None:
