@@ -82,10 +82,13 @@ def record_one(config: Config, review: Review, on_wait: Say | None = None) -> Re
     with holding_ledgers(folder, config.output.lock_timeout_seconds, on_wait=on_wait) as held:
         lists = _lists(folder, [review])
         if not _is_listed(review, lists):
+            seen = lists[review.reporting_week]
             raise ConfigurationError(
                 "The customer is not on the list of that week, so there is nothing to review",
                 where=f"{folder}, week {week}",
-                next_step="Ids are compared as they are written, capitals and zeros included",
+                next_step="Ids are compared as they are written, capitals and zeros included"
+                if seen and seen.customers
+                else "The folder has no list of that week, or nobody is on it",
             )
         recorded, content = _add(folder, [review], lists)
         if recorded.new:
@@ -147,7 +150,7 @@ class Taken:
         if self.strangers:
             said.append(
                 f"In anomaly_reviews {self.strangers:,} of the verdicts are passed over, because "
-                "the customer is not on the list of that week"
+                "the customer is not on the list of that week, or there is none yet"
             )
         return tuple(said)
 

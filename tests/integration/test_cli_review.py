@@ -119,7 +119,7 @@ def test_learning_is_switched_off_by_a_setting(
         (["set", "nobody", "--reporting-week", BEFORE.label, "--verdict", "expected"], "not on"),
         (["set", "C1", "--reporting-week", BEFORE.label, "--verdict", "bad"], "no such verdict"),
         (["set", "C1", "--reporting-week", "2025-99", "--verdict", "unclear"], "2025-99"),
-        (["set", "C1", "--reporting-week", "2099-05", "--verdict", "expected"], "not on the list"),
+        (["set", "C1", "--reporting-week", "2099-05", "--verdict", "expected"], "no list of that"),
         (["import", "no-such.csv"], "The file cannot be read (no-such.csv)"),
     ],
 )
