@@ -185,11 +185,14 @@ def choose_week(
 ) -> ReportingWeek:
     """Return the week to score: the wanted one, or the last complete one in the source.
 
+    With ``due`` it is the week before today's, whether it is in the source or not: what a schedule
+    asks for, so that a feed that is late is an error and not last week's list once more.
+
     Parameters
     ----------
     wanted : str or None
-        A label, a date, ``last``, or None for ``last``. A bare label is the guide's, like those
-        in file names, whatever the numbering of the source.
+        A label, a date, ``due``, ``last``, or None for ``last``. A bare label is the guide's, like
+        those in file names, whatever the numbering of the source.
     session_day : datetime.date
         Today, in the portfolio's time zone.
     allow_partial : bool or None
@@ -202,19 +205,36 @@ def choose_week(
     WeekNotAvailableError
         If the week is not over (unless `allow_partial`), or nothing complete is in the source.
     """
-    if wanted is None or wanted.strip().lower() == "last":
+    if is_last(wanted):
         return newest_complete(source, session_day)
-    week = ReportingWeek.parse(wanted)
+    week = week_asked_for(wanted or "", session_day)
     if not week.is_over(session_day) and not allow_partial:
+        has_begun = week.monday <= session_day
         steps = _complete(source, session_day, config, again)
-        if allow_partial is not None:
+        if allow_partial is not None and has_begun:
             steps.append("--allow-partial takes this one as it is")
-        numbering = config.reporting_week.numbering
+        shown = week.display(config.reporting_week.numbering)
+        state = "is not over" if has_begun else "has not begun"
         raise WeekNotAvailableError(
-            f"Week {week.display(numbering)} is not over: today is {session_day.isoformat()}",
+            f"Week {shown} {state}: today is {session_day.isoformat()}",
             next_step="; ".join(steps),
         )
     return week
+
+
+def is_last(wanted: str | None) -> bool:
+    """Whether the last complete week of the source is asked for."""
+    return wanted is None or wanted.strip().lower() == "last"
+
+
+def week_asked_for(wanted: str, today: date) -> ReportingWeek:
+    """Return the week of a label or a date, or the one that is due."""
+    return due(today) if wanted.strip().lower() == "due" else ReportingWeek.parse(wanted)
+
+
+def due(today: date) -> ReportingWeek:
+    """Return the last complete week of the calendar."""
+    return ReportingWeek.containing(today) - 1
 
 
 def last_complete(source: Source, today: date) -> ReportingWeek | None:

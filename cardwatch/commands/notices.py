@@ -23,7 +23,15 @@ from cardwatch.notify.message import FailureNotice, masker
 from cardwatch.notify.telling import Teller, Told
 from cardwatch.notify.text import mail_text
 from cardwatch.publish.database_files import recorded_weeks
-from cardwatch.session import Session, command_log, day_of, new_run_id
+from cardwatch.session import (
+    Session,
+    command_log,
+    day_of,
+    due,
+    is_last,
+    new_run_id,
+    week_asked_for,
+)
 from cardwatch.week import ReportingWeek
 from cardwatch.wiring import open_teller
 from cardwatch.wording import counted
@@ -56,10 +64,8 @@ def attempt_of(config: Config, command: str, wanted: str | None) -> Attempt:
     ConfigurationError
         If the wanted week cannot be read.
     """
-    if wanted is not None and wanted.strip().lower() != "last":
-        return Attempt(command, ReportingWeek.parse(wanted))
     today = day_of(datetime.now(UTC), config)
-    return Attempt(command, ReportingWeek.containing(today) - 1)
+    return Attempt(command, due(today) if is_last(wanted) else week_asked_for(wanted or "", today))
 
 
 @contextmanager

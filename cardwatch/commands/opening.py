@@ -17,7 +17,7 @@ from cardwatch.pipeline import STEPS
 from cardwatch.publish.base import Sink
 from cardwatch.publish.database_files import recorded_weeks
 from cardwatch.publish.lock import reading
-from cardwatch.session import Choice, Session, choose_week, open_session
+from cardwatch.session import Choice, Session, choose_week, due, is_last, open_session
 from cardwatch.sources.base import Source
 from cardwatch.time_left import Pace
 from cardwatch.week import ReportingWeek
@@ -65,12 +65,22 @@ def wanted_week(
 
     def choose(source: Source, today: date) -> ReportingWeek:
         week = choose_week(text, source, today, config, allow_partial=allow_partial, again=again)
-        if text is None or text.strip().lower() == "last":
-            numbering = config.reporting_week.numbering
-            console.err.print(f"The last complete week is {week.display(numbering)}")
+        if is_last(text):
+            console.err.print(_chosen(week, due(today), config), soft_wrap=True)
         return week
 
     return choose
+
+
+def _chosen(week: ReportingWeek, awaited: ReportingWeek, config: Config) -> str:
+    """Say which week is the last one, and that a later one should be there by now."""
+    numbering = config.reporting_week.numbering
+    if week >= awaited:
+        return f"The last complete week is {week.display(numbering)}"
+    return (
+        f"The last complete week in the source is {week.display(numbering)};"
+        f" {awaited.display(numbering)} is over and not there"
+    )
 
 
 @contextmanager

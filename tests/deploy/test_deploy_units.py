@@ -95,6 +95,7 @@ def test_the_exit_codes_that_are_tried_again_are_those_of_the_dag() -> None:
     service = Unit(DEPLOY / "systemd" / "cardwatch.service")["Service"]
     assert service["Restart"] == "on-failure"
     assert service["RestartPreventExitStatus"].split() == ["1", "2", "4", "5"]
+    assert service["ExecStart"].endswith(" run --reporting-week due")  # a late feed is no success
 
 
 @pytest.mark.system

@@ -191,7 +191,20 @@ def test_a_week_has_many_names(tmp_path: Path, portfolio: Path, name: str | None
     chosen = [] if name is None else ["--reporting-week", name]
     done = cardwatch(tmp_path, "validate", "--source", portfolio, "--format", "json", *chosen)
     assert json.loads(done.out)["reporting_week"] == "2025-46"
-    assert ("The last complete week is 2025-46" in done.err) == (name in ("last", "LAST", None))
+    late = "The last complete week in the source is 2025-46 (17–23 November 2025); 2"
+    assert (late in done.err) == (name in ("last", "LAST", None))
+    assert ("is over and not there" in done.err) == (late in done.err)
+
+
+def test_a_week_that_is_due_and_late_is_an_error_and_not_the_list_before(
+    tmp_path: Path, portfolio: Path
+) -> None:
+    arguments = ["--reporting-week", "due", "--source", portfolio, "--output-dir", "outputs"]
+    line = failure(cardwatch(tmp_path, "run", *arguments, code=3))
+    due = ReportingWeek.containing(datetime.now(UTC).date()) - 1
+    assert f"There are no rows for week {due.label}" in line
+    assert "the last one 2025-46" in line
+    assert not list((tmp_path / "outputs").glob("anomalies_*"))
 
 
 def test_json_on_the_screen_is_the_file(
@@ -298,6 +311,10 @@ def test_a_week_that_has_only_begun_names_the_last_complete_one(
     assert f"python main.py --reporting-week {(week - 1).label}" in line
     assert "--allow-partial" in line
     assert not (folder / "outputs").exists()
+    arguments[1] = (week + 1).label
+    line = failure(cardwatch(folder, *arguments, code=3, entry=run_main))
+    assert "has not begun" in line
+    assert "--allow-partial" not in line
 
 
 def test_the_last_week_is_the_last_complete_one(begun: tuple[Path, ReportingWeek]) -> None:
@@ -308,7 +325,10 @@ def test_the_last_week_is_the_last_complete_one(begun: tuple[Path, ReportingWeek
     *_, before, last = cardwatch(folder, "weeks", "--source", "data").out.splitlines()
     assert before.rstrip().endswith("last complete")
     assert last.rstrip().endswith("not over")
-    assert (week - 1).label in cardwatch(folder, "validate", "--source", "data").err
+    for chosen in ((), ("--reporting-week", "due")):
+        done = cardwatch(folder, "validate", "--source", "data", "--format", "json", *chosen)
+        assert json.loads(done.out)["reporting_week"] == (week - 1).label
+        assert (f"The last complete week is {(week - 1).label}" in done.err) == (not chosen)
 
 
 def test_a_partial_week_is_scored_when_asked_for(begun: tuple[Path, ReportingWeek]) -> None:
