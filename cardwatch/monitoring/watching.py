@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cardwatch.config import Config, LoadedConfig
-from cardwatch.errors import CardwatchError
-from cardwatch.logs import LOGGER
+from cardwatch.config import Config, LoadedConfig, secret_values
+from cardwatch.errors import CardwatchError, ConfigurationError
+from cardwatch.logs import FILE_ONLY, LOGGER, setup_logging
 from cardwatch.monitoring.alert_state import Problem, Severity
 from cardwatch.monitoring.alerting import Alerter
 from cardwatch.monitoring.findings import RUNBOOK, Finding, HealthReport, Status
@@ -91,6 +91,24 @@ def _ending(error: BaseException, noted: Watched) -> tuple[int, str]:
 
 
 def _after(
+    config: Config,
+    noted: Watched,
+    begun: datetime,
+    code: int,
+    message: str,
+    say: Say,
+    path: Path | None,
+) -> None:
+    """Open the log again, which ended with the command, and do what follows."""
+    with ExitStack() as opened:
+        with suppress(ConfigurationError):  # no log: the command has failed for that reason
+            secrets = secret_values(config)
+            label = noted.week or "-"
+            opened.enter_context(setup_logging(config.logging, "-", label, secrets=secrets))
+        _record(config, noted, begun, code, message, say, path)
+
+
+def _record(
     config: Config,
     noted: Watched,
     begun: datetime,
@@ -208,5 +226,5 @@ def _whatever_happens(step: Callable[[], None], say: Say) -> None:
 
 
 def _said(say: Say, text: str) -> None:
-    logging.getLogger(LOGGER).warning("monitoring: %s", text)
+    logging.getLogger(LOGGER).warning("monitoring: %s", text, extra={FILE_ONLY: True})
     say(f"Monitoring: {text}")

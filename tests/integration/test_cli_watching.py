@@ -97,6 +97,15 @@ def test_monitoring_that_fails_changes_nothing_about_a_run(installation: Path) -
     assert "Did you mean alerts?" in done.err
 
 
+def test_what_monitoring_could_not_do_is_said_once_and_logged(installation: Path) -> None:
+    monitored(installation, "metrics: {textfile_directory: nowhere/at/all}\n")
+    done = run(installation, "--reporting-week", "2019-10", code=3)
+    said = "The metrics cannot be written (nowhere/at/all/cardwatch.prom)"
+    assert done.err.count(said) == 1
+    log = (installation / "logs" / "app.log").read_text(encoding="utf-8")
+    assert f" WARNING  run=- week=2019-10 cardwatch: monitoring: {said}" in log
+
+
 def test_where_monitoring_is_off_nothing_is_left_behind(
     installation: Path, hook: HttpServer
 ) -> None:
