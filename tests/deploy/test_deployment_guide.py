@@ -204,8 +204,6 @@ def test_airflows_part_of_it_works_as_written(tmp_path: Path, database: Database
     commands = ["set -e"]
     for heading in UNDER_AIRFLOW:
         commands += commands_of(heading)
-        if heading == "Step 3: Deploy DAG":  # in place of the DAG processor
-            commands.insert(len(commands) - 1, "airflow dags reserialize")
     said = installation.run("bash", "-c", here("\n".join(commands), place))
     assert 'User "admin" created' in said
     assert said.count(DAG_ID) > 2
