@@ -21,8 +21,8 @@ Week = Annotated[
     typer.Option(
         "--reporting-week",
         envvar="CARDWATCH_REPORTING_WEEK",
-        help="The week to score: 2025-46, 2025-W47, a date in it, 'last', or 'due': the last complete "
-        "week of the calendar. Without it, the last complete week in the source.",
+        help="The week to score: 2025-46, 2025-W47, a date in it, 'last', or 'due': the last "
+        "complete week of the calendar. Without it, the last complete week in the source.",
     ),
 ]
 ConfigFile = Annotated[

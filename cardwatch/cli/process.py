@@ -95,7 +95,8 @@ def _usage(error: typer.TyperException) -> str:
     context: typer.Context | None = getattr(error, "ctx", None)
     if not text or context is None:
         return text
-    return f"{text.rstrip('.')}. `{context.command_path} --help` says more"
+    end = "" if text.endswith("?") else "."
+    return f"{text.rstrip('.')}{end} `{context.command_path} --help` says more"
 
 
 def _fail(message: str, code: int) -> NoReturn:

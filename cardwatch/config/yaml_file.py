@@ -18,6 +18,7 @@ import yaml
 from cardwatch.errors import ConfigurationError
 
 MAX_BYTES = 1_000_000
+QUOTES = "Values with : # { or [ in them need quotes"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class ConfigFile:
         while path and path not in self.lines:
             path = path[:-1]
         return f"{self.path} line {self.lines[path]}" if path else str(self.path)
+
+
+class _KeyTwiceError(yaml.constructor.ConstructorError):
+    """A mapping has a key twice."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -85,7 +90,7 @@ def read_yaml(path: Path) -> ConfigFile:
         mark = error.problem_mark or error.context_mark
         line = f" line {mark.line + 1}" if mark else ""
         # The parser's error quotes the line, which may hold a password: it is not chained.
-        raise _broken(f"{path}{line}", _problem(error)) from None
+        raise _broken(f"{path}{line}", *_problem(error)) from None
     except yaml.YAMLError as error:
         raise _broken(str(path), "it holds a character that no text has") from error
     except ValueError as error:
@@ -126,7 +131,7 @@ def _read_text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise _broken(f"{path} line {line}", "it is not UTF-8") from error
+        raise _broken(f"{path} line {line}", "it is not UTF-8", "Save it as UTF-8") from error
 
 
 def _construct(
@@ -160,7 +165,7 @@ def _items(
         here = (*path, key_node.value)
         if here in lines:
             dotted = ".".join(map(str, here))
-            raise yaml.constructor.ConstructorError(
+            raise _KeyTwiceError(
                 None,
                 None,
                 f"{dotted} is given twice, first in line {lines[here]}",
@@ -170,19 +175,21 @@ def _items(
         yield key_node.value, value
 
 
-def _problem(error: yaml.MarkedYAMLError) -> str:
-    """Say what is wrong without quoting the file, which may hold a password."""
+def _problem(error: yaml.MarkedYAMLError) -> tuple[str, str]:
+    """Say what is wrong, and what to do, without quoting the file, which may hold a password."""
     problem = error.problem or "it is not YAML"
+    if isinstance(error, _KeyTwiceError):
+        return problem, "Keep one of the two"
     if "'\\t'" in problem:
-        return "a tab where spaces are needed"
+        return "a tab where spaces are needed", "Indent with spaces"
     if problem.startswith("but ") and error.context:
         problem = f"{error.context}, {problem}"
-    return re.sub(r"(?<= )'[^'<]{2,}'(?=$|[ ,])", "that text", problem)
+    return re.sub(r"(?<= )'[^'<]{2,}'(?=$|[ ,])", "that text", problem), QUOTES
 
 
-def _broken(where: str, problem: str) -> ConfigurationError:
+def _broken(where: str, problem: str, advice: str = "Is it the right file?") -> ConfigurationError:
     return ConfigurationError(
         f"The configuration file is not valid YAML: {problem}",
         where=where,
-        next_step="Values with : # { or [ in them need quotes",
+        next_step=advice,
     )

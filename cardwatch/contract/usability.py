@@ -97,7 +97,12 @@ def _empty(tally: Tally, delivery: Delivery) -> Refusal | None:
         ReasonCode.EMPTY_WEEK,
         f"0 usable of {tally.rows_in_week:,} delivered rows",
         f"rows for {delivery.week.dates}",
-        "`cardwatch weeks` lists the weeks in the source" + _or_warn(),
+        (
+            "Mend the delivery"
+            if tally.rows_in_week
+            else "`cardwatch weeks` lists the weeks there are"
+        )
+        + _or_warn(),
     )
 
 

@@ -59,6 +59,7 @@ def test_the_version_is_said(tmp_path: Path) -> None:
         (["run", "--reporting-weak", "2025-46"], "--reporting-week"),
         (["run", "--reporting-week"], "requires an argument"),
         (["scan"], "No such command 'scan'"),
+        (["rum"], "Did you mean 'run'? `"),
         (["explain"], "Missing argument 'customer'"),
         (["compare", "2025-46"], "one week with --superseded, or two weeks"),
         (["sample", "--customers", "0"], "--customers"),

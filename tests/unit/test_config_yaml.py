@@ -73,11 +73,11 @@ def test_every_key_has_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "phrases"),
     [
-        ("a: 1\nb: 2\na: 3\n", ["line 3", "a is given twice, first in line 1"]),
+        ("a: 1\nb: 2\na: 3\n", ["line 3", "a is given twice, first in line 1", "Keep one"]),
         ("s:\n  a: 1\n  a: 1\n", ["line 3", "s.a is given twice, first in line 2"]),
         ("a: [1\n", ["not valid YAML"]),
-        ("a: 1\n\tb: 2\n", ["line 2", "not valid YAML"]),
-        ("a: b: c\n", ["line 1", "not valid YAML"]),
+        ("a: 1\n\tb: 2\n", ["line 2", "not valid YAML", "Indent with spaces"]),
+        ("a: b: c\n", ["line 1", "not valid YAML", "need quotes"]),
         ("a: 1\n---\nb: 2\n", ["line 2", "single document"]),
         ("a: &x 1\nb: *x\n", ["line 1", "needs quotes"]),
         ("a: &a [*a]\n", ["line 1", "needs quotes"]),
@@ -85,7 +85,7 @@ def test_every_key_has_its_line(tmp_path: Path) -> None:
         ("? [1, 2]\n: 3\n", ["line 1", "a key is not a name"]),
         ("- a\n- b\n", ["not a mapping", "a list"]),
         ("just text\n", ["not a mapping", "a single value"]),
-        (b"a: caf\xe9\n", ["line 1", "not UTF-8"]),
+        (b"a: caf\xe9\n", ["line 1", "not UTF-8", "Save it as UTF-8"]),
         (b"a: 1\nb: \x00\n", ["character"]),
         ("[" * 20_000, ["inside each other"]),
         ("a: " + "9" * 5_000, ["digits"]),

@@ -29,6 +29,15 @@ def test_a_scored_week_without_usable_rows_stops(engine: Engine) -> None:
         check(engine, history(FOUR), STRICT)
     assert caught.value.exit_code == 4
     assert WEEK.dates in caught.value.message
+    assert caught.value.next_step.startswith("`cardwatch weeks`")
+
+
+def test_a_scored_week_of_which_every_row_is_set_aside_wants_another_delivery(
+    engine: Engine,
+) -> None:
+    with pytest.raises(ContractError, match="EMPTY_WEEK.*0 usable of 1 delivered row") as caught:
+        check(engine, [*history(FOUR), row(mcc="x")], STRICT)
+    assert caught.value.next_step.startswith("Mend the delivery")
 
 
 def test_too_large_a_share_set_aside_stops_with_counts_and_reasons(engine: Engine) -> None:
