@@ -39,7 +39,7 @@ def guarded(command: Callable[..., object]) -> None:
         except Exception as error:  # the last resort: one line, never a row's values
             if not asked:
                 _fail(
-                    f"Something unexpected happened ({type(error).__name__}). "
+                    f"Something unexpected happened ({_named(error)}). "
                     "Run again with --debug to see where",
                     1,
                 )
@@ -105,6 +105,12 @@ def _fail(message: str, code: int) -> NoReturn:
     if message:
         _say(message)
     sys.exit(code)
+
+
+def _named(error: Exception) -> str:
+    """Return an error's class, with the system's own words for what it refused."""
+    reason = error.strerror if isinstance(error, OSError) else None
+    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
 
 
 def _say(message: str) -> None:

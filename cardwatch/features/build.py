@@ -43,6 +43,8 @@ from cardwatch.schema import Checked, FeatureTable
 CATEGORY_USERS_NEEDED = 30
 TICKET_WEEKS = 6
 FEW_CUSTOMERS = 1_000
+MANY_NEW = 0.5
+"""Share of the week's customers that cannot be new by chance."""
 BLOCK_ROWS = 8_192
 """Customers computed at once by each thread."""
 PACKAGE = "cardwatch.features"
@@ -85,9 +87,10 @@ def build_features(
     engine.derive(
         "feature", _feature_types(columns), USED_CELLS, FeatureRows(portfolio, columns), block_rows
     )
-    present, absent = engine.execute(
-        "SELECT count(*) FILTER (WHERE has_rows), count(*) FILTER (WHERE NOT has_rows) FROM feature"
-    ).fetchone() or (0, 0)
+    present, absent, new = engine.execute(
+        "SELECT count(*) FILTER (WHERE has_rows), count(*) FILTER (WHERE NOT has_rows),"
+        " count(*) FILTER (WHERE has_rows AND history_weeks = 0) FROM feature"
+    ).fetchone() or (0, 0, 0)
     return (
         FeatureTable(
             week=checked.week,
@@ -95,7 +98,7 @@ def build_features(
             rows_with_spend=present,
             rows_absent=absent,
             reference_weeks_used=window.available,
-            notes=_notes(window, present),
+            notes=_notes(window, present, new),
         ),
         portfolio,
     )
@@ -224,7 +227,7 @@ def _feature_types(columns: tuple[str, ...]) -> dict[str, str]:
     return kinds | dict.fromkeys(columns, "DOUBLE")
 
 
-def _notes(window: Window, present: int) -> tuple[str, ...]:
+def _notes(window: Window, present: int, new: int) -> tuple[str, ...]:
     notes = []
     if not window.has_history:
         few = {0: "No reference week holds data", 1: "Only 1 reference week holds data"}
@@ -237,6 +240,11 @@ def _notes(window: Window, present: int) -> tuple[str, ...]:
         notes.append(
             f"{window.available} of {window.scored} reference weeks hold data; "
             "own history rests on fewer weeks than asked for"
+        )
+    if window.has_history and new > MANY_NEW * present:
+        notes.append(
+            f"{new:,} of {present:,} customers with transactions this week have none in the weeks "
+            "before: were their ids written otherwise?"
         )
     if present < FEW_CUSTOMERS:
         who = "1 customer has" if present == 1 else f"{present} customers have"

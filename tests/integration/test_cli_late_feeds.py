@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,14 @@ def test_a_dry_run_tells_of_changed_weeks_too(tmp_path: Path, data: Path) -> Non
     assert "The rows of 2025-45 have changed since the list of 2025-45" in " ".join(
         run.done.out.split()
     )
+
+
+def test_a_week_that_is_due_and_late_is_an_error_and_not_the_list_before(
+    tmp_path: Path, data: Path
+) -> None:
+    due = ReportingWeek.containing(datetime.now(UTC).date()) - 1
+    arguments = ("--reporting-week", "due", "--source", data, "--output-dir", "outputs")
+    line = failure(cardwatch(tmp_path, "run", *arguments, code=3))
+    assert f"There are no rows for week {due.label}" in line
+    assert f"the last one {WEEK.label}" in line
+    assert not list((tmp_path / "outputs").glob("anomalies_*"))

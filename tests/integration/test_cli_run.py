@@ -196,17 +196,6 @@ def test_a_week_has_many_names(tmp_path: Path, portfolio: Path, name: str | None
     assert ("is over and not there" in done.err) == (late in done.err)
 
 
-def test_a_week_that_is_due_and_late_is_an_error_and_not_the_list_before(
-    tmp_path: Path, portfolio: Path
-) -> None:
-    arguments = ["--reporting-week", "due", "--source", portfolio, "--output-dir", "outputs"]
-    line = failure(cardwatch(tmp_path, "run", *arguments, code=3))
-    due = ReportingWeek.containing(datetime.now(UTC).date()) - 1
-    assert f"There are no rows for week {due.label}" in line
-    assert "the last one 2025-46" in line
-    assert not list((tmp_path / "outputs").glob("anomalies_*"))
-
-
 def test_json_on_the_screen_is_the_file(
     tmp_path: Path, scored: ScoredWeek, portfolio: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, field_serializer
@@ -46,3 +47,14 @@ def test_another_failure_stays_something_unexpected(capsys: pytest.CaptureFixtur
         guarded(lambda standalone_mode: 1 / 0)
     assert ended.value.code == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_failure_of_the_system_says_what_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    def refused(standalone_mode: bool) -> None:
+        with Path("/dev/full").open("w", buffering=1) as full:
+            full.write("a line\n")
+
+    with pytest.raises(SystemExit) as ended:
+        guarded(refused)
+    assert ended.value.code == 1
+    assert "(OSError: No space left on device)" in capsys.readouterr().err

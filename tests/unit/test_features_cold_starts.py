@@ -200,3 +200,17 @@ def test_peer_groups_are_as_many_as_asked_for_or_as_the_customers_allow(
     checked = fill(engine, portfolio(130))
     _, fitted = build_features(checked, FeatureConfig(peer_groups=groups), engine, 42)
     assert len(fitted.peers.centroids) == min(groups, 130 // 30)
+
+
+@pytest.mark.parametrize("is_renamed", [True, False])
+def test_ids_that_are_written_otherwise_in_the_scored_week_are_remarked(
+    engine: Engine, is_renamed: bool
+) -> None:
+    cells = portfolio(60).cells()
+    present = len({cell.customer for cell in cells if cell.week == 12})
+    if is_renamed:
+        cells = [c._replace(customer=c.customer.lower()) if c.week == 12 else c for c in cells]
+    table, _ = build(engine, cells)
+    said = [note for note in table.notes if "were their ids written otherwise?" in note]
+    assert len(said) == is_renamed
+    assert all(f"{present} of {present} customers" in note for note in said)
