@@ -169,7 +169,7 @@ def test_weeks_looks_for_one_week(installation: Path) -> None:
     [said] = cardwatch(installation, *words, "2019-10", code=3).errors
     assert "There are no rows for week 2019-10" in said
     [said] = cardwatch(installation, *words, "2060-10", code=3).errors
-    assert "is not over" in said
+    assert "has not begun" in said
     assert f"--reporting-week {WEEK.label}" in said
     assert "--allow-partial" not in said  # this command has no such option
 
