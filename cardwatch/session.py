@@ -6,7 +6,7 @@ import logging
 import platform
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import cardwatch
 from cardwatch.config import Config, config_hash, public_dict, secret_values
 from cardwatch.engine import Engine
-from cardwatch.errors import CardwatchError, WeekNotAvailableError
+from cardwatch.errors import CardwatchError, ConfigurationError, WeekNotAvailableError
 from cardwatch.logs import FILE_ONLY, LOGGER, setup_logging
 from cardwatch.manifest import RunManifest, record_run
 from cardwatch.pipeline import SCORE_VERSION, Parts, RunResult
@@ -169,6 +169,15 @@ def command_log(
             raise
 
 
+@contextmanager
+def log_again(config: Config, run_id: str = "-", label: str = "-") -> Iterator[None]:
+    """Log what follows a command, whose log has ended; go without where none can be opened."""
+    with ExitStack() as opened:
+        with suppress(ConfigurationError):
+            opened.enter_context(command_log(config, run_id, label))
+        yield
+
+
 def day_of(moment: datetime, config: Config) -> date:
     """Return the day of a moment in the portfolio's time zone."""
     return moment.astimezone(ZoneInfo(config.portfolio.timezone)).date()
@@ -205,9 +214,9 @@ def choose_week(
     WeekNotAvailableError
         If the week is not over (unless `allow_partial`), or nothing complete is in the source.
     """
-    if is_last(wanted):
+    week = week_named(wanted, session_day)
+    if week is None:
         return newest_complete(source, session_day)
-    week = week_asked_for(wanted or "", session_day)
     if not week.is_over(session_day) and not allow_partial:
         has_begun = week.monday <= session_day
         steps = _complete(source, session_day, config, again)
@@ -222,14 +231,17 @@ def choose_week(
     return week
 
 
-def is_last(wanted: str | None) -> bool:
-    """Whether the last complete week of the source is asked for."""
-    return wanted is None or wanted.strip().lower() == "last"
+def week_named(wanted: str | None, today: date) -> ReportingWeek | None:
+    """Return the week of a label or a date, or the one due; None for the last of the source.
 
-
-def week_asked_for(wanted: str, today: date) -> ReportingWeek:
-    """Return the week of a label or a date, or the one that is due."""
-    return due(today) if wanted.strip().lower() == "due" else ReportingWeek.parse(wanted)
+    Raises
+    ------
+    ConfigurationError
+        If the wanted week cannot be read.
+    """
+    if wanted is None or (word := wanted.strip().lower()) == "last":
+        return None
+    return due(today) if word == "due" else ReportingWeek.parse(wanted)
 
 
 def due(today: date) -> ReportingWeek:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +28,9 @@ from cardwatch.session import (
     command_log,
     day_of,
     due,
-    is_last,
+    log_again,
     new_run_id,
-    week_asked_for,
+    week_named,
 )
 from cardwatch.week import ReportingWeek
 from cardwatch.wiring import open_teller
@@ -65,7 +65,7 @@ def attempt_of(config: Config, command: str, wanted: str | None) -> Attempt:
         If the wanted week cannot be read.
     """
     today = day_of(datetime.now(UTC), config)
-    return Attempt(command, due(today) if is_last(wanted) else week_asked_for(wanted or "", today))
+    return Attempt(command, week_named(wanted, today) or due(today))
 
 
 @contextmanager
@@ -113,9 +113,7 @@ def _tell_of_failure(config: Config, notice: FailureNotice, settings: Path | Non
         teller = open_teller(config, _told_by_alerts(config, settings))
         if not teller.notifiers:
             return
-        with ExitStack() as opened:
-            with suppress(ConfigurationError):  # without a log the readers are told all the same
-                opened.enter_context(command_log(config, notice.run_id, notice.week.label))
+        with log_again(config, notice.run_id, notice.week.label):
             show_told(log_told(teller.tell(lambda: notice)))
     except Exception as error:
         _say(f"The readers were not told of the failure ({type(error).__name__})")

@@ -17,7 +17,7 @@ from cardwatch.pipeline import STEPS
 from cardwatch.publish.base import Sink
 from cardwatch.publish.database_files import recorded_weeks
 from cardwatch.publish.lock import reading
-from cardwatch.session import Choice, Session, choose_week, due, is_last, open_session
+from cardwatch.session import Choice, Session, choose_week, due, open_session, week_named
 from cardwatch.sources.base import Source
 from cardwatch.time_left import Pace
 from cardwatch.week import ReportingWeek
@@ -65,7 +65,7 @@ def wanted_week(
 
     def choose(source: Source, today: date) -> ReportingWeek:
         week = choose_week(text, source, today, config, allow_partial=allow_partial, again=again)
-        if is_last(text):
+        if week_named(text, today) is None:
             console.err.print(_chosen(week, due(today), config), soft_wrap=True)
         return week
 

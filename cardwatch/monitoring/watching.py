@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cardwatch.config import Config, LoadedConfig, secret_values
-from cardwatch.errors import CardwatchError, ConfigurationError
-from cardwatch.logs import FILE_ONLY, LOGGER, setup_logging
+from cardwatch.config import Config, LoadedConfig
+from cardwatch.errors import CardwatchError
+from cardwatch.logs import FILE_ONLY, LOGGER
 from cardwatch.monitoring.alert_state import Problem, Severity
 from cardwatch.monitoring.alerting import Alerter
 from cardwatch.monitoring.findings import RUNBOOK, Finding, HealthReport, Status
@@ -29,6 +29,7 @@ from cardwatch.monitoring.metrics import (
 from cardwatch.monitoring.place_checks import free_space
 from cardwatch.monitoring.settings import MonitoringSettings, read_settings
 from cardwatch.monitoring.surroundings import Surroundings
+from cardwatch.session import log_again
 
 Say = Callable[[str], None]
 
@@ -99,24 +100,6 @@ def _after(
     say: Say,
     path: Path | None,
 ) -> None:
-    """Open the log again, which ended with the command, and do what follows."""
-    with ExitStack() as opened:
-        with suppress(ConfigurationError):  # no log: the command has failed for that reason
-            secrets = secret_values(config)
-            label = noted.week or "-"
-            opened.enter_context(setup_logging(config.logging, "-", label, secrets=secrets))
-        _record(config, noted, begun, code, message, say, path)
-
-
-def _record(
-    config: Config,
-    noted: Watched,
-    begun: datetime,
-    code: int,
-    message: str,
-    say: Say,
-    path: Path | None,
-) -> None:
     now = datetime.now(UTC)
     last = LastRun(
         command=noted.command,
@@ -126,21 +109,21 @@ def _record(
         message=message,
         seconds=round((now - begun).total_seconds(), 3),
     )
-    folder = config.output.directory
-    settings = MonitoringSettings()
-    try:
-        settings = read_settings(path)
-    except CardwatchError as error:
-        _said(say, error.message)
-    around = Surroundings(LoadedConfig(config), settings, now)
+    with log_again(config, label=noted.week or "-"):
+        settings = MonitoringSettings()
+        try:
+            settings = read_settings(path)
+        except CardwatchError as error:
+            _said(say, error.message)
+        around = Surroundings(LoadedConfig(config), settings, now)
 
-    def measure() -> None:
-        write_metrics(run_metrics(last, around.records), settings.metrics, RUN_FILE)
+        def measure() -> None:
+            write_metrics(run_metrics(last, around.records), settings.metrics, RUN_FILE)
 
-    problems = run_problems(last, noted.summary, noted.facts)
-    _whatever_happens(lambda: write_last_run(folder, last), say)
-    _whatever_happens(measure, say)
-    _whatever_happens(lambda: _alert(config, settings, problems, RUN_SCOPE, say), say)
+        problems = run_problems(last, noted.summary, noted.facts)
+        _whatever_happens(lambda: write_last_run(config.output.directory, last), say)
+        _whatever_happens(measure, say)
+        _whatever_happens(lambda: _alert(config, settings, problems, RUN_SCOPE, say), say)
 
 
 def run_problems(last: LastRun, summary: str, facts: str = "") -> list[Problem]:
