@@ -101,7 +101,7 @@ def totals(surprise: Floats, weights: Floats) -> Floats:
 
 def summed(alone: Floats) -> Floats:
     """Return the families' surprises added up as the product does, shape (n,)."""
-    return np.asarray(np.sort(alone, axis=1) @ DECAYS[::-1].astype(alone.dtype))
+    return np.asarray(np.sort(alone, axis=1) @ DECAYS[::-1])
 
 
 def surprising_weeks(
