@@ -17,10 +17,15 @@ import typer
 import cardwatch
 from cardwatch import errors
 from cardwatch.cli import app
+from cardwatch.config import ModelConfig
+from cardwatch.detection.surprise import COMPANION
+from cardwatch.detection.tails import RARE, TAPER
+from cardwatch.features.catalog import CATALOG
 from cardwatch.pipeline import STEPS
 from docs.generate import generated_files
 
 ROOT = Path(__file__).parents[2]
+EXPLAINED = ("how-a-run-works.md", "method.md")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 WRITTEN = [page for page in PAGES if str(page.relative_to(ROOT)) not in generated_files()]
 
@@ -153,6 +158,27 @@ def test_exit_codes_named_in_prose_exist(page: Path) -> None:
 def test_the_headings_of_how_a_run_works_are_the_steps_of_a_run() -> None:
     text = text_of(ROOT / "docs" / "explanation" / "how-a-run-works.md")
     assert tuple(re.findall(r"^## \d+\. (\w+):", text, re.M)) == STEPS
+
+
+def short(number: float) -> str:
+    return f"{number:g}".removeprefix("0")
+
+
+def test_the_figures_of_the_score_in_prose_are_those_of_the_code() -> None:
+    run, method = (text_of(ROOT / "docs" / "explanation" / name) for name in EXPLAINED)
+    decay = ModelConfig().decay
+    for text in (run, method):
+        assert f"second adds {short(COMPANION)} of its own" in " ".join(text.split())
+    assert f"weights 1, {short(decay)}, {short(decay**2)}, …" in run
+    assert f"(`model.decay`, {short(decay)})" in method
+    assert f"one customer in {RARE:g}√n on" in method
+    assert f"they grow by {short(TAPER)} of what" in method
+    _, told = method.split("## Features do not tell alike")
+    spans = re.findall(r"^- ([\d.]+)(?: to ([\d.]+))? ", told.split("\n## ")[0], re.M)
+    allowed = [(float(low), float(high or low)) for low, high in spans]
+    for feature in CATALOG:
+        assert any(low <= feature.weight <= high for low, high in allowed), feature.name
+    assert {feature.weight for feature in CATALOG if feature.tapers} == {allowed[-1][0]}
 
 
 def test_the_changelog_has_an_entry_for_this_version() -> None:

@@ -37,7 +37,7 @@ LEADS = {
 """What the first reason may be."""
 AMONG_THREE = {
     "takeover": "DEAR_NEW_CATEGORIES",
-    "bust-out": "OWN_COUNT",
+    "bust-out": "GROWTH_IN_USUAL_CATEGORIES",
     "structured": "WATCHED_CATEGORIES",
     "gambling": "WATCHED_CATEGORIES",
     "drop": "OWN_COUNT",
